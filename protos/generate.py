@@ -1,0 +1,59 @@
+"""Generates the Python stubs of `protos/obc` into `protos/gen`, and the descriptor image that buf lints.
+
+Usage: `python protos/generate.py [--out DIR]`. The output folder is replaced as a whole, so a removed proto leaves no stub.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import grpc_tools
+from google.api import annotations_pb2
+from grpc_tools import protoc
+
+ROOT = Path(__file__).resolve().parent
+GRPC_INCLUDE = Path(grpc_tools.__file__).parent / "_proto"
+GOOGLEAPIS_INCLUDE = Path(annotations_pb2.__file__).parents[2]
+
+
+# The mypy plugins of protoc sit beside the interpreter; without an activated environment they are not on PATH.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def _run(*arguments: str) -> None:
+    sources = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "obc").rglob("*.proto"))
+    includes = [f"-I{ROOT}", f"-I{GRPC_INCLUDE}", f"-I{GOOGLEAPIS_INCLUDE}"]
+    if protoc.main(["protoc", *includes, *arguments, *sources]) != 0:
+        sys.exit(1)
+
+
+def generate(out: Path) -> None:
+    """Replaces `out` by freshly generated stubs (`_pb2.py`, `_pb2_grpc.py` and their types)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        _run(f"--python_out={scratch}", f"--grpc_python_out={scratch}", f"--mypy_out={scratch}", f"--mypy_grpc_out={scratch}")
+        for stub in Path(scratch).rglob("*_pb2_grpc.py*"):
+            if not stub.name.split("_pb2")[0].endswith("_service"):
+                stub.unlink()  # protoc writes an empty service module for every file of plain messages
+        for package in {path.parent for path in Path(scratch).rglob("*_pb2.py")}:
+            (package / "py.typed").touch()
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(scratch, out)
+
+
+def image(path: Path) -> None:
+    """Writes the FileDescriptorSet with comments, the input of `buf lint` and `buf breaking`."""
+    _run(f"--descriptor_set_out={path}", "--include_imports", "--include_source_info")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "gen")
+    parser.add_argument("--image", type=Path, help="write only the descriptor image to this path")
+    options = parser.parse_args()
+    if options.image:
+        image(options.image)
+    else:
+        generate(options.out)

@@ -1,0 +1,1 @@
+"""Ingest: events in, durable in PostgreSQL, exactly once."""

@@ -1,0 +1,1 @@
+"""Query: the read model and every question asked of it."""

@@ -1,0 +1,1 @@
+"""TenantConfig: tenants, their rules, keys and audit log."""
