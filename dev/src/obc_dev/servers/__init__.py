@@ -1,0 +1,1 @@
+"""Real servers from wheels: PostgreSQL and Redis as child processes on loopback."""
