@@ -38,10 +38,8 @@ _SHAPE: Final[dict[KeyKind, re.Pattern[str]]] = {
 
 def generate_key(kind: KeyKind) -> str:
     """Makes the text of a new key from the operating system's random numbers."""
-    if kind == "write":
-        body = _PREFIX[kind] + _random(22)
-    else:
-        body = f"{_PREFIX[kind]}{_random(8)}_{_random(43)}"
+    random_part = _random(22) if kind == "write" else f"{_random(8)}_{_random(43)}"
+    body = _PREFIX[kind] + random_part
     return body + _checksum(body)
 
 
