@@ -16,6 +16,7 @@ from obc_common.channels import open_channel
 from obc_common.context import Principal, RequestInfo, current_correlation_id
 from obc_common.errors import from_rpc_error
 from obc_common.identity import CORRELATION_HEADER, IDENTITY_HEADER, IdentityMinter, request_info_metadata
+from obc_common.tracing import traceparent
 
 Metadata = list[tuple[str, str | bytes]]
 
@@ -45,6 +46,9 @@ class ServiceClient:
         correlation_id = current_correlation_id()
         if correlation_id:
             metadata.append((CORRELATION_HEADER, correlation_id))
+        parent = traceparent()
+        if parent is not None:
+            metadata.append(("traceparent", parent))
         if info is not None:
             metadata.extend(request_info_metadata(info))
         return metadata

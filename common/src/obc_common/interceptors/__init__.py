@@ -1,0 +1,1 @@
+"""What happens around every gRPC call, one concern per file; `chain` says in which order."""

@@ -1,0 +1,65 @@
+"""The life of a service's process: settings, logs, loop, signals, drain."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+import uvloop
+from pydantic import ValidationError
+
+from obc_common.logs import configure_logging, get_logger
+from obc_common.settings import ServiceSettings
+from obc_common.tracing import configure_tracing
+
+
+class Drainable(Protocol):
+    """A started server."""
+
+    async def drain(self) -> None:
+        """Ends gracefully."""
+        ...
+
+
+_Settings = TypeVar("_Settings", bound=ServiceSettings)
+Build = Callable[[_Settings], AbstractAsyncContextManager[Drainable]]
+
+
+def run_service(settings_class: type[_Settings], build: Build[_Settings]) -> None:
+    """Runs a service until SIGTERM or SIGINT; exits with 2 and one line per mistake when the settings are wrong.
+
+    Args:
+        settings_class: read from the environment.
+        build: the service's `app.build`: everything it makes is closed in reverse when its context ends.
+    """
+    service = settings_class.__module__.split(".")[0].removeprefix("obc_").replace("_", "-")
+    try:
+        settings = settings_class()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            name = name if name.startswith("ANALYTICS_") else f"ANALYTICS_{name}"
+            print(f"{service}: {name}: {problem['msg']}", file=sys.stderr)
+        sys.exit(2)
+    configure_logging(service, settings.log_level, settings.log_format)
+    configure_tracing(service, settings.otlp_endpoint)
+    try:
+        uvloop.run(_serve(service, settings, build))
+    except OSError as error:
+        get_logger(__name__).error("cannot_start", error=str(error))
+        sys.exit(1)
+
+
+async def _serve(service: str, settings: _Settings, build: Build[_Settings]) -> None:
+    log = get_logger(__name__)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with build(settings) as server:
+        log.info("ready_to_serve", name=service)
+        await stop.wait()
+        await server.drain()
+    log.info("stopped", name=service)
