@@ -1,0 +1,1 @@
+"""Request bodies: read within a deadline, inflated within a bound."""

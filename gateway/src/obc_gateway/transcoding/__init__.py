@@ -1,0 +1,1 @@
+"""REST <-> gRPC, driven by the `google.api.http` options of the protos."""
