@@ -18,7 +18,7 @@ from obc_common.clients import TenantConfigClient
 from obc_common.clock import Clock
 from obc_common.directory_codec import issuers_from, key_from, tenant_from
 from obc_common.directory_state import DirectoryState
-from obc_common.errors import NotFound, Unavailable
+from obc_common.errors import DomainError, NotFound, Unavailable
 from obc_common.identity import service_principal
 from obc_common.key_use import KeyUseLog
 from obc_common.logs import get_logger
@@ -209,8 +209,8 @@ class TenantDirectory:
         except NotFound:
             self._remember_unknown(sha256)
             return None
-        except Exception as error:
-            _log.warning("key_lookup_failed", error=str(error))
+        except DomainError as error:
+            _log.warning("key_lookup_failed", reason=error.reason)
             raise _unavailable() from error
         tenant_id = response.tenant.tenant.tenant_id
         record = key_from(response.key, tenant_id)
