@@ -1,11 +1,11 @@
 """Rate limits: GCRA buckets shared through Redis, with a bucket of this process's own while Redis is away.
 
-GCRA keeps one number per bucket, the time at which it would be empty again ("theoretical arrival time"). A call of cost c
-moves it by c / rate; it is refused when that would put it more than burst / rate ahead of now. Redis' own clock is
-the only one, in whole microseconds, so that processes need not agree on the time.
+GCRA keeps one number per bucket, the time at which it would be empty again ("theoretical arrival time"). A call of
+cost c moves it by c / rate; it is refused when that would put it more than burst / rate ahead of now. Redis' own clock
+is the only one, in whole microseconds, so that processes need not agree on the time.
 
-Failing open is meant: a limit protects the service from being swamped, and a lost Redis must not refuse events. While it
-is away every process lets its full rate through by itself.
+Failing open is meant: a limit protects the service from being swamped, and a lost Redis must not refuse events. While
+it is away every process lets its full rate through by itself.
 """
 
 import asyncio
@@ -112,13 +112,18 @@ class RateLimiter:
         if now < self._retry_redis_at:
             LOCAL_DECISIONS.inc()
             return None
+        was_away = self._retry_redis_at > 0
+        if was_away:
+            # One call finds out whether Redis is back; those that come meanwhile do not wait for it.
+            self._retry_redis_at = now + _BREAKER_SECONDS
         arguments = [number for pair in costs for number in pair]
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT):
                 answer: Any = await self._script(keys=[_KEY_PREFIX + b.name for b in buckets], args=arguments)
+            self._retry_redis_at = 0.0
             return int(answer)
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            if self._retry_redis_at == 0.0:
+            if not was_away:
                 _log.warning("rate_limit_without_redis", error=f"{type(error).__name__}: {error}")
             self._retry_redis_at = self._clock.monotonic() + _BREAKER_SECONDS
             LOCAL_DECISIONS.inc()
