@@ -1,7 +1,7 @@
 """What each index of `analytics_events` costs the write path, and what it answers.
 
-Writes the same events by COPY into tables with no index (the floor), with ours, and with the seed's five, in one run on one
-server, and prints ratios. Then times the two access paths that are left, with and without their index.
+Writes the same events by COPY into tables with no index (the floor), with ours, and with the seed's five, in one run on
+one server, and prints ratios. Then times the two access paths that are left, with and without their index.
 
 Usage: `python bench/indexes.py [EVENTS]` (default 400,000).
 """
@@ -39,7 +39,7 @@ def events(count: int) -> list[tuple[object, ...]]:
     tenants = [uuid.UUID(int=rng.getrandbits(128)) for _ in range(5)]
     start = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
     names = ["page_view"] * 6 + ["user_action"] * 3 + ["signup", "purchase", "error"]
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for number in range(count):
         at = start + dt.timedelta(milliseconds=number * 20 + rng.randrange(5_000))
         rows.append(
