@@ -1,6 +1,6 @@
 """Generates the Python stubs and the comments of `protos/obc` into `protos/gen`; makes the descriptor image for buf.
 
-Usage: `python protos/generate.py [--out DIR]`. The output folder is replaced as a whole: a removed proto leaves no stub.
+Usage: `python protos/generate.py [--out DIR]`. The output folder is replaced: a removed proto leaves no stub.
 """
 
 import argparse
