@@ -1,1 +1,110 @@
-# placeholder
+# OpenBioCure Analytics. Needs Python 3.11+, make and git (and Node 20+ for the browser parts); everything else is set up here.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+UV_VERSION := 0.13.9
+UV := .cache/uv/bin/uv
+BIN := .venv/bin
+RUN := $(BIN)/python -m obc_dev
+PYTEST := $(BIN)/python -m pytest
+SOURCES := common migrations services gateway dev tests bench protos/generate.py
+# uv would otherwise look at an activated environment of somebody else.
+export UV_PROJECT_ENVIRONMENT := .venv
+export VIRTUAL_ENV :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
+	test-contract test-e2e boundaries check docs docs-check clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Make .venv with everything (the other commands do it too when needed)
+
+# Recipes below depend on this stamp, so a second call costs nothing.
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --all-extras --quiet
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed (found: $(PYTHON)); set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+
+run: .venv/.ready ## Run the whole product in this terminal; Ctrl-C ends it
+	@exec $(RUN) run
+
+up: .venv/.ready ## Run the whole product in the background
+	@$(RUN) up
+
+down: .venv/.ready ## End what runs
+	@$(RUN) down
+
+status: .venv/.ready ## Show what runs
+	@$(RUN) status
+
+logs: .venv/.ready ## Follow the log (ONLY=ingest for one process)
+	@$(RUN) logs $(if $(ONLY),--only $(ONLY))
+
+demo: .venv/.ready ## Send a month of made-up traffic and print the dashboard (SEED=2 for another month)
+	@$(RUN) demo $(if $(SEED),--seed $(SEED))
+
+reset: .venv/.ready ## End what runs and remove all its data (.obc/)
+	@$(RUN) reset
+
+proto: .venv/.ready ## Regenerate protos/gen from protos/obc
+	$(BIN)/python protos/generate.py
+
+proto-check: .venv/.ready ## Check the protos: lint, no breaking change, stubs up to date
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(BIN)/python protos/generate.py --out "$$scratch/gen" && \
+	{ diff -r -x __pycache__ protos/gen "$$scratch/gen" >/dev/null || \
+		{ echo "protos/gen is stale: run make proto" >&2; exit 1; }; } && \
+	$(BIN)/python protos/generate.py --image "$$scratch/image.binpb" && \
+	$(BIN)/buf lint "$$scratch/image.binpb" --path obc --config buf.yaml && \
+	$(BIN)/buf breaking "$$scratch/image.binpb" --against protos/baseline.binpb --path obc --config buf.yaml && \
+	echo "protos: linted, compatible, stubs up to date"
+
+fmt: .venv/.ready ## Format the code
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+lint: .venv/.ready ## Check style and format
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+type: .venv/.ready ## Check types (mypy --strict)
+	$(BIN)/mypy $(SOURCES)
+
+test: .venv/.ready ## Run every test, against real stores that the tests start
+	$(PYTEST)
+
+test-unit: .venv/.ready ## Run the tests that need no store
+	$(PYTEST) tests/unit
+
+test-component: .venv/.ready ## Run the tests of single services against real stores
+	$(PYTEST) tests/component
+
+test-contract: .venv/.ready ## Run the tests of the wire contracts
+	$(PYTEST) tests/contract
+
+test-e2e: .venv/.ready ## Run the tests of the whole product through its public API
+	$(PYTEST) tests/e2e
+
+boundaries: .venv/.ready ## Check that no service imports another
+	$(PYTEST) -q tests/unit/test_import_boundaries.py
+
+check: lint type proto-check docs-check boundaries ## Run every check that is not a test
+
+docs: .venv/.ready ## Regenerate the generated documentation
+	$(BIN)/python -m obc_dev.docs
+
+docs-check: .venv/.ready ## Check that the generated documentation is up to date
+	@$(BIN)/python -m obc_dev.docs --check
+
+bench-%: .venv/.ready ## Run a benchmark of bench/, e.g. make bench-indexes
+	$(BIN)/python bench/$(subst -,_,$*).py $(ARGS)
+
+clean: ## Remove environments and caches (not .obc/: that is make reset)
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

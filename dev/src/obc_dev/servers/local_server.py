@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from obc_dev.servers.launcher import launch_command
+
 
 class ServerError(Exception):
     """A server cannot be installed, started or reached; the message says which and why."""
@@ -19,6 +21,10 @@ class Launch:
     command: tuple[str, ...]
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+
+    def arguments(self) -> list[str]:
+        """The command for subprocess: it takes care of the user, and ends when its parent dies."""
+        return launch_command(self.command, user=self.user, stop_signal=self.stop_signal)
 
 
 class LocalServer(ABC):
@@ -55,9 +61,8 @@ class LocalServer(ABC):
         with self._log_file.open("ab") as log:
             # A session of its own, so that Ctrl-C in a terminal reaches the owner only, who ends things in order.
             self._process = subprocess.Popen(
-                launch.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=launch.user, group=launch.user,
-                extra_groups=[] if launch.user else None, start_new_session=True, cwd="/",
-            )  # fmt: skip
+                launch.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + timeout
         while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from obc_dev.servers.local_server import Launch, LocalServer, ServerError
 
-# PostgreSQL refuses to run as root; then it runs as this user, which is made when missing (the wheel uses this name too).
+# PostgreSQL refuses to run as root; then it runs as this user, which is made when missing (the wheel names it too).
 _HELPER_USER = "pgserver"
 SUPERUSER = "postgres"
 # fsync, full_page_writes and synchronous_commit keep their defaults (on): an acknowledgement must mean the same here.
@@ -23,6 +23,7 @@ _SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "",
+    "log_checkpoints": "off",
 }
 
 
@@ -86,10 +87,8 @@ class PostgresServer(LocalServer):
             f"--pgdata={self._data}", f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8",
             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions",
         )  # fmt: skip
-        done = subprocess.run(
-            [str(binaries() / "initdb"), *arguments], capture_output=True, text=True, timeout=120, cwd="/",
-            user=self._user, group=self._user, extra_groups=[] if self._user else None,
-        )  # fmt: skip
+        initdb = Launch((str(binaries() / "initdb"), *arguments), self._user)
+        done = subprocess.run(initdb.arguments(), capture_output=True, text=True, timeout=120)
         if done.returncode != 0:
             shutil.rmtree(self._data, ignore_errors=True)
             raise ServerError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -102,5 +101,6 @@ class PostgresServer(LocalServer):
 
     def is_ready(self) -> bool:
         """True when it accepts connections (it does not while it recovers)."""
-        command = [str(binaries() / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}", "--timeout=1"]
+        where = f"host=127.0.0.1 port={self.port} user={SUPERUSER} dbname=postgres"
+        command = [str(binaries() / "pg_isready"), "--quiet", "--timeout=1", f"--dbname={where}"]
         return subprocess.run(command, timeout=5).returncode == 0

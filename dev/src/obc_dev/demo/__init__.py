@@ -1,0 +1,1 @@
+"""Believable traffic of a small product, sent through the public API."""

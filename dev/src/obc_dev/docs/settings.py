@@ -1,0 +1,92 @@
+"""docs/configuration.md from the settings classes: one table per process."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from obc_common.settings import DatabaseSettings, RedisSettings, ServiceSettings, TenantDirectorySettings
+from obc_dev.settings import DevSettings
+from obc_gateway.settings import Settings as GatewaySettings
+from obc_ingest.settings import Settings as IngestSettings
+from obc_query.settings import Settings as QuerySettings
+from obc_tenant_config.settings import Settings as TenantConfigSettings
+
+PATH = Path("docs/configuration.md")
+
+_HEAD = """# Configuration
+
+Generated from the settings classes by `make docs`; do not edit.
+
+Every process reads its settings from the environment, once, when it starts. A wrong or missing value ends it with one line
+per mistake. Secrets are masked wherever settings are shown. `make run` sets what it must and passes everything else on.
+"""
+_SHARED = (
+    ("Every process", ServiceSettings),
+    ("PostgreSQL (tenant-config, ingest, query)", DatabaseSettings),
+    ("Redis (ingest, query, gateway)", RedisSettings),
+    ("Tenants, rules and keys (ingest, query, gateway)", TenantDirectorySettings),
+)
+_PROCESSES = (
+    ("gateway", GatewaySettings),
+    ("ingest", IngestSettings),
+    ("query", QuerySettings),
+    ("tenant-config", TenantConfigSettings),
+    ("`make run` and its relatives", DevSettings),
+)
+
+
+def render() -> str:
+    """The whole page."""
+    shared = {name for _, settings in _SHARED for name in settings.model_fields}
+    parts = [_HEAD]
+    for title, settings in _SHARED:
+        parts.append(_section(title, settings, set()))
+    for title, settings in _PROCESSES:
+        # A process's own table has what only it has, and what it sets differently.
+        same = {name for name in shared & set(settings.model_fields) if _is_same(name, settings)}
+        parts.append(_section(title, settings, same))
+    return "\n".join(parts)
+
+
+def _is_same(name: str, settings: type[BaseSettings]) -> bool:
+    original = next(shared.model_fields[name] for _, shared in _SHARED if name in shared.model_fields)
+    return repr(original) == repr(settings.model_fields[name])
+
+
+def _section(title: str, settings: type[BaseSettings], without: set[str]) -> str:
+    lines = [f"## {title}", "", "| name | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in settings.model_fields.items():
+        if name not in without:
+            cells = (f"`{variable(settings, name)}`", _type(field), _default(field), field.description or "")
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def variable(settings: type[BaseSettings], name: str) -> str:
+    """The environment variable of a field."""
+    alias = settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"{settings.model_config['env_prefix']}{name}".upper()
+
+
+def _type(field: FieldInfo) -> str:
+    annotation = field.annotation
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    for long, short in (("typing.Literal", "one of "), ("pydantic.types.SecretStr", "secret"), ("SecretStr", "secret"),
+                        ("pathlib.Path", "path"), ("Path", "path"), (" | None", ""), ("NoneType", "")):  # fmt: skip
+        name = name.replace(long, short)
+    return "list" if name.startswith("tuple") else name
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined and field.default_factory is None:
+        return "**required**"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, SecretStr):
+        # A default that anybody can read is no secret, unless it has user and password in it.
+        value = value.get_secret_value() if "@" not in value.get_secret_value() else "****"
+    if value is None or value in ("", (), []):
+        return "unset"
+    return f"`{value}`"

@@ -1,0 +1,1 @@
+"""Processes with an owner: started in order, restarted when they die, ended in reverse."""
