@@ -4,14 +4,26 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]], timeout: float = 5.0, *, interval: float = 0.01, message: str = ""
-) -> T:
+    predicate: Callable[[], Awaitable[T]], timeout: float = ..., *, interval: float = ..., message: str = ...
+) -> T: ...
+
+
+@overload
+async def eventually(
+    predicate: Callable[[], T], timeout: float = ..., *, interval: float = ..., message: str = ...
+) -> T: ...
+
+
+async def eventually(
+    predicate: Callable[[], Any], timeout: float = 5.0, *, interval: float = 0.01, message: str = ""
+) -> Any:
     """Polls `predicate` (plain or async) until it answers something true, and answers that.
 
     Fails the test after `timeout` seconds, naming the last answer. An exception of the predicate is not swallowed.
@@ -19,7 +31,7 @@ async def eventually(
     deadline = time.monotonic() + timeout
     while True:
         answer = predicate()
-        value: T = await answer if inspect.isawaitable(answer) else answer
+        value = await answer if inspect.isawaitable(answer) else answer
         if value:
             return value
         if time.monotonic() >= deadline:

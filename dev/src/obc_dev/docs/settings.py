@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
@@ -20,16 +20,16 @@ _HEAD = """# Configuration
 
 Generated from the settings classes by `make docs`; do not edit.
 
-Every process reads its settings from the environment, once, when it starts. A wrong or missing value ends it with one line
-per mistake. Secrets are masked wherever settings are shown. `make run` sets what it must and passes everything else on.
+Every process reads its settings from the environment, once, when it starts. A wrong or missing value ends it with one
+line per mistake. Secrets are masked wherever settings are shown. `make run` sets what it must and passes the rest on.
 """
-_SHARED = (
+_SHARED: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Every process", ServiceSettings),
     ("PostgreSQL (tenant-config, ingest, query)", DatabaseSettings),
     ("Redis (ingest, query, gateway)", RedisSettings),
     ("Tenants, rules and keys (ingest, query, gateway)", TenantDirectorySettings),
 )
-_PROCESSES = (
+_PROCESSES: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("gateway", GatewaySettings),
     ("ingest", IngestSettings),
     ("query", QuerySettings),
@@ -68,7 +68,9 @@ def _section(title: str, settings: type[BaseSettings], without: set[str]) -> str
 def variable(settings: type[BaseSettings], name: str) -> str:
     """The environment variable of a field."""
     alias = settings.model_fields[name].validation_alias
-    return alias if isinstance(alias, str) else f"{settings.model_config['env_prefix']}{name}".upper()
+    names = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    prefix = str(settings.model_config["env_prefix"])
+    return next((one for one in names if isinstance(one, str) and one.startswith(prefix)), f"{prefix}{name}".upper())
 
 
 def _type(field: FieldInfo) -> str:

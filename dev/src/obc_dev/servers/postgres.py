@@ -73,13 +73,14 @@ class PostgresServer(LocalServer):
 
     def prepare(self) -> None:
         """Makes the cluster when the data folder is empty. Raises ServerError when initdb fails."""
-        if (self._data / "PG_VERSION").exists():
-            return
         self._data.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
             _ensure_helper_user()
             _let_others_through(self._data)
             _let_others_through(binaries())
+        if (self._data / "PG_VERSION").exists():
+            return
+        if self._user is not None:
             shutil.chown(self._data, self._user, self._user)
         self._data.chmod(0o700)
         # C.UTF-8 sorts by code point everywhere, so an answer does not depend on the machine's locale.
