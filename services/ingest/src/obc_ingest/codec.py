@@ -1,0 +1,95 @@
+"""Typed protobuf events into the one internal form, and results back. The only module that knows both."""
+
+from typing import Any
+
+import orjson
+
+from obc.common.v1 import event_pb2
+from obc.ingest.v1 import ingest_service_pb2 as pb
+from obc_ingest.decode import check_size
+from obc_ingest.limits import Limits
+from obc_ingest.model import BatchResult, DecodedBatch, EventResult, Outcome
+from obc_ingest.timestamps import plausible_ms
+
+_TEXTS = (
+    "event_id",
+    "event_name",
+    "event_category",
+    "user_id",
+    "anonymous_id",
+    "session_id",
+    "page_url",
+    "referrer",
+    "user_agent",
+    "correlation_id",
+    "tenant_id",
+)
+
+_OUTCOMES = {
+    Outcome.ACCEPTED: pb.EVENT_OUTCOME_ACCEPTED,
+    Outcome.DUPLICATE: pb.EVENT_OUTCOME_DUPLICATE,
+    Outcome.DROPPED: pb.EVENT_OUTCOME_DROPPED,
+    Outcome.REJECTED: pb.EVENT_OUTCOME_REJECTED,
+}
+
+
+def decode_typed(batch: pb.EventBatch, batch_id: str, limits: Limits) -> DecodedBatch:
+    """A typed batch. Raises what `decode.check_size` raises."""
+    size = batch.ByteSize()
+    check_size(size, len(batch.events), limits)
+    return DecodedBatch([_event(event) for event in batch.events], plausible_ms(batch.sent_at_ms), batch_id[:200], size)
+
+
+def encode_results(results: list[EventResult]) -> list[pb.EventResult]:
+    """Results as messages."""
+    return [
+        pb.EventResult(event_id=r.event_id, result=_OUTCOMES[r.outcome], code=r.code, field=r.field, message=r.message)
+        for r in results
+    ]
+
+
+def encode_results_json(results: list[EventResult]) -> bytes:
+    """Results as the JSON array of a WebSocket ack."""
+    return orjson.dumps([_result(result) for result in results])
+
+
+def encode_batch_json(batch: BatchResult) -> bytes:
+    """The whole REST answer."""
+    answer: dict[str, Any] = {"batch_id": batch.batch_id}
+    for outcome in Outcome:
+        answer[outcome.value] = batch.count(outcome)
+    answer["results"] = [_result(result) for result in batch.results]
+    return orjson.dumps(answer)
+
+
+def _result(result: EventResult) -> dict[str, str]:
+    answer = {"event_id": result.event_id, "result": result.outcome.value}
+    if result.code:
+        answer["code"] = result.code
+    if result.field:
+        answer["field"] = result.field
+    if result.message:
+        answer["message"] = result.message
+    return answer
+
+
+def _event(event: event_pb2.Event) -> dict[str, Any]:
+    """The object a JSON client would have sent: protobuf's empty values are absent ones."""
+    raw: dict[str, Any] = {name: value for name in _TEXTS if (value := getattr(event, name))}
+    if event.timestamp_ms:
+        raw["timestamp"] = event.timestamp_ms
+    if event.properties_json:
+        raw["properties"] = _properties(event.properties_json)
+    if event.HasField("device_info"):
+        raw["device_info"] = {field.name: value for field, value in event.device_info.ListFields()}
+    if event.HasField("consent"):
+        raw["consent"] = event.consent
+    return raw
+
+
+def _properties(text: bytes) -> Any:
+    """The properties, or, when they are no JSON, their text: no object either, so that the event becomes a bad row."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text.decode("utf-8", "replace")

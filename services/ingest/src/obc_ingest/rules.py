@@ -1,0 +1,119 @@
+"""A tenant's rules, in the contract's order: enabled, consent, excluded events, sampling, tracking level."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from obc_common.directory import TenantRules
+from obc_ingest.metrics import STRIPPED_PROPERTIES
+from obc_ingest.model import Event
+from obc_ingest.sampling import is_kept
+
+# What the browser SDK adds by itself; `standard` keeps these whatever the tenant lists. Names that begin with $ too.
+SDK_PROPERTIES = frozenset(
+    {
+        "page_name",
+        "page_title",
+        "page_url",
+        "referrer",
+        "action_name",
+        "element_type",
+        "element_id",
+        "metric_name",
+        "metric_value",
+        "error_message",
+        "error_stack",
+        "error_name",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules made ready for use on every event."""
+
+    enabled: bool
+    obeys_consent: bool
+    excluded_names: frozenset[str]
+    excluded_prefixes: tuple[str, ...]
+    sampling_rate: float
+    tracking_level: str
+    kept_properties: frozenset[str] | None
+    """None = all."""
+    live: bool
+
+    @classmethod
+    def of(cls, rules: TenantRules) -> "RuleSet":
+        """Prepares a tenant's configuration."""
+        all_kept = rules.tracking_level == "detailed" or "*" in rules.custom_properties
+        return cls(
+            enabled=rules.enabled,
+            obeys_consent=rules.consent_policy != "ignore",
+            excluded_names=frozenset(name for name in rules.excluded_events if not name.endswith("*")),
+            excluded_prefixes=tuple(name[:-1] for name in rules.excluded_events if name.endswith("*")),
+            sampling_rate=rules.sampling_rate,
+            tracking_level=rules.tracking_level,
+            kept_properties=None if all_kept else SDK_PROPERTIES | frozenset(rules.custom_properties),
+            live=rules.real_time_enabled,
+        )
+
+    def drop_unread(self, raw: Any, *, gpc: bool) -> str:
+        """The reason to drop an event before it is even judged, or empty: a bad row must not keep what consent forbids.
+
+        Args:
+            raw: the event as it came.
+            gpc: the browser sent Sec-GPC: 1.
+        """
+        if not self.enabled:
+            return "disabled"
+        if self.obeys_consent and (gpc or (type(raw) is dict and raw.get("consent") is False)):
+            return "consent"
+        return ""
+
+    def drop(self, event: Event) -> str:
+        """The reason to drop a valid event, or empty; notes the sampling rate on one that is kept."""
+        name = event.event_name
+        if name in self.excluded_names or (self.excluded_prefixes and name.startswith(self.excluded_prefixes)):
+            return "excluded"
+        if not is_kept(event, self.sampling_rate):
+            return "sampled"
+        event.sample_rate = self.sampling_rate
+        event.live = self.live
+        return ""
+
+    def strip(self, event: Event) -> None:
+        """Takes away what the tracking level does not keep; what is stripped is counted."""
+        if self.tracking_level == "minimal":
+            _strip_to_minimal(event)
+        elif self.kept_properties is not None:
+            kept = {
+                name: value
+                for name, value in event.properties.items()
+                if name in self.kept_properties or name.startswith("$")
+            }
+            stripped = len(event.properties) - len(kept)
+            if stripped:
+                STRIPPED_PROPERTIES.labels(self.tracking_level).inc(stripped)
+                event.properties = kept
+
+
+def _strip_to_minimal(event: Event) -> None:
+    """Id, name, category, times, session, page path without query and device type are left; no hash either."""
+    if event.properties:
+        STRIPPED_PROPERTIES.labels("minimal").inc(len(event.properties))
+    device_type = event.device_info.get("device_type")
+    event.device_info = {"device_type": device_type} if device_type else {}
+    event.properties = {}
+    event.user_id = event.anonymous_id = event.referrer = event.correlation_id = ""
+    event.user_agent = event.ip_hash = ""
+    event.page_url = page_path(event.page_url)
+
+
+def page_path(url: str) -> str:
+    """The path of a page's address, without host, query and fragment; empty when there is none."""
+    if not url:
+        return ""
+    try:
+        return urlsplit(url).path
+    except ValueError:  # e.g. a bracketed host that is no IPv6 address
+        return ""

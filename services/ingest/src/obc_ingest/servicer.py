@@ -1,0 +1,119 @@
+"""IngestService: messages in, messages out. What is meant by them is the Ingestor's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import grpc
+
+from obc.ingest.v1 import ingest_service_pb2 as pb
+from obc.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
+from obc_common.clock import Clock
+from obc_common.context import Principal, RequestInfo, current_principal, current_request
+from obc_common.directory import TenantDirectory
+from obc_common.errors import DomainError, InvalidArgument
+from obc_ingest.codec import decode_typed, encode_batch_json, encode_results, encode_results_json
+from obc_ingest.decode import decode_body, decode_frame
+from obc_ingest.ingestor import Ingestor
+from obc_ingest.limits import Limits
+from obc_ingest.metrics import BATCHES_FAILED, STREAMS
+from obc_ingest.model import DecodedBatch, Outcome
+from obc_ingest.stream import IngestStream, StreamLimits
+
+
+class IngestServicer(pb_grpc.IngestServiceServicer):
+    """Serves obc.ingest.v1.IngestService. Needs scope `ingest` and a credential that belongs to a tenant."""
+
+    def __init__(
+        self,
+        ingestor: Ingestor,
+        directory: TenantDirectory,
+        *,
+        limits: Limits,
+        stream_limits: StreamLimits,
+        draining: asyncio.Event,
+        clock: Clock,
+    ) -> None:
+        self._ingestor = ingestor
+        self._directory = directory
+        self._limits = limits
+        self._stream_limits = stream_limits
+        self._draining = draining
+        self._clock = clock
+
+    async def IngestBatch(
+        self,
+        request: pb.IngestBatchRequest,
+        context: grpc.aio.ServicerContext[pb.IngestBatchRequest, pb.IngestBatchResponse],
+    ) -> pb.IngestBatchResponse:
+        """Stores one batch."""
+        principal, info = current_principal(), current_request()
+        try:
+            principal.require_scope("ingest")
+            result = await self._ingestor.ingest(self._decode_batch(request, principal), principal, info)
+        except DomainError as error:
+            BATCHES_FAILED.labels(error.reason).inc()
+            raise
+        is_json = request.WhichOneof("batch") == "json"
+        return pb.IngestBatchResponse(
+            batch_id=result.batch_id,
+            accepted=result.count(Outcome.ACCEPTED),
+            duplicate=result.count(Outcome.DUPLICATE),
+            dropped=result.count(Outcome.DROPPED),
+            rejected=result.count(Outcome.REJECTED),
+            results=() if is_json else encode_results(result.results),
+            json=encode_batch_json(result) if is_json else b"",
+        )
+
+    async def IngestStream(
+        self,
+        request_iterator: AsyncIterator[pb.IngestStreamRequest],
+        context: grpc.aio.ServicerContext[pb.IngestStreamRequest, pb.IngestStreamResponse],
+    ) -> AsyncIterator[pb.IngestStreamResponse]:
+        """Stores batches as they come."""
+        principal, info = current_principal(), current_request()
+        principal.require_scope("ingest")
+
+        async def ingest(request: pb.IngestStreamRequest) -> pb.StreamAck:
+            return await self._ingest_frame(request, principal, info)
+
+        stream = IngestStream(
+            principal,
+            ingest,
+            directory=self._directory,
+            limits=self._stream_limits,
+            draining=self._draining,
+            clock=self._clock,
+        )
+        with STREAMS.track_inprogress():
+            async with aclosing(stream.serve(request_iterator)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def _ingest_frame(
+        self, request: pb.IngestStreamRequest, principal: Principal, info: RequestInfo
+    ) -> pb.StreamAck:
+        match request.WhichOneof("batch"):
+            case "typed":
+                batch = decode_typed(request.typed, "", self._limits)
+            case "json":
+                batch = decode_frame(request.json, principal.tenant_id, self._limits)
+            case _:
+                raise _no_batch()
+        results = (await self._ingestor.ingest(batch, principal, info)).results
+        if request.WhichOneof("batch") == "json":
+            return pb.StreamAck(seq=request.seq, results_json=encode_results_json(results))
+        return pb.StreamAck(seq=request.seq, results=encode_results(results))
+
+    def _decode_batch(self, request: pb.IngestBatchRequest, principal: Principal) -> DecodedBatch:
+        match request.WhichOneof("batch"):
+            case "typed":
+                return decode_typed(request.typed, request.batch_id, self._limits)
+            case "json":
+                return decode_body(request.json, principal.tenant_id, self._limits)
+            case _:
+                raise _no_batch()
+
+
+def _no_batch() -> InvalidArgument:
+    return InvalidArgument("EMPTY_BATCH", "the request has no batch", field="batch")
