@@ -51,7 +51,7 @@ async def create_pool(
     )
 
 
-async def use_raw_jsonb(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def use_raw_jsonb(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Makes `jsonb` travel as bytes of JSON text (the binary form is one version byte and the text)."""
     await connection.set_type_codec(
         "jsonb",
