@@ -1,6 +1,8 @@
 """docs/configuration.md from the settings classes: one table per process."""
 
 from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
@@ -60,7 +62,7 @@ def _section(title: str, settings: type[BaseSettings], without: set[str]) -> str
     lines = [f"## {title}", "", "| name | type | default | meaning |", "|---|---|---|---|"]
     for name, field in settings.model_fields.items():
         if name not in without:
-            cells = (f"`{variable(settings, name)}`", _type(field), _default(field), field.description or "")
+            cells = (f"`{variable(settings, name)}`", _type(field.annotation), _default(field), field.description or "")
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
 
@@ -73,13 +75,21 @@ def variable(settings: type[BaseSettings], name: str) -> str:
     return next((one for one in names if isinstance(one, str) and one.startswith(prefix)), f"{prefix}{name}".upper())
 
 
-def _type(field: FieldInfo) -> str:
-    annotation = field.annotation
-    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    for long, short in (("typing.Literal", "one of "), ("pydantic.types.SecretStr", "secret"), ("SecretStr", "secret"),
-                        ("pathlib.Path", "path"), ("Path", "path"), (" | None", ""), ("NoneType", "")):  # fmt: skip
-        name = name.replace(long, short)
-    return "list" if name.startswith("tuple") else name
+_TYPE_NAMES = {SecretStr: "secret", str: "text", int: "integer", float: "number", bool: "true/false", Path: "path"}
+
+
+def _type(annotation: Any) -> str:
+    arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{choice}`" for choice in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(argument) for argument in arguments)
+    if origin is not None:
+        return f"list of {_type(arguments[0])}"
+    return _TYPE_NAMES.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
 def _default(field: FieldInfo) -> str:
