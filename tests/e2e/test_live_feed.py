@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -103,7 +104,7 @@ async def test_both_subscribers_see_an_event_within_a_second_of_its_acknowledgem
             acknowledged = time.monotonic()
             assert result["result"] == "accepted"
             for subscriber in (by_socket, by_sse):
-                await eventually(lambda s=subscriber, e=event: s.saw(e["event_id"]), timeout=_SEEN_SECONDS)
+                await eventually(partial(subscriber.saw, event["event_id"]), timeout=_SEEN_SECONDS)
                 assert subscriber.events[event["event_id"]] - acknowledged < _SEEN_SECONDS
 
 
