@@ -40,8 +40,8 @@ def generate(out: Path) -> None:
         _run(
             f"--python_out={scratch}",
             f"--grpc_python_out={scratch}",
-            f"--mypy_out={scratch}",
-            f"--mypy_grpc_out={scratch}",
+            f"--mypy_out=quiet:{scratch}",
+            f"--mypy_grpc_out=quiet:{scratch}",
         )
         for stub in Path(scratch).rglob("*_pb2_grpc.py*"):
             if not stub.name.split("_pb2")[0].endswith("_service"):
