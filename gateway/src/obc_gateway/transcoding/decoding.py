@@ -83,6 +83,12 @@ def merge_query(message: Message, query: Iterable[tuple[str, str]]) -> None:
         seen.add(field.name)
 
 
+def refuse_query(query: Iterable[str]) -> None:
+    """A request whose body is the message has no query parameters. Raises InvalidArgument(UNKNOWN_FIELD)."""
+    if names := sorted(set(query)):
+        raise _unknown(names[0], names)
+
+
 def merge_path(message: Message, variables: Mapping[str, str]) -> None:
     """Sets the fields bound in the path; they win over the body."""
     for name, text in variables.items():

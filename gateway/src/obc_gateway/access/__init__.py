@@ -1,0 +1,1 @@
+"""Who calls, and whether this caller may come from there."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: connections, headers in and out, errors, CORS."""

@@ -1,0 +1,41 @@
+"""Puts the route table into an aiohttp application."""
+
+from collections.abc import Iterable, Mapping
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from obc_gateway.settings import Settings
+from obc_gateway.transcoding.routes import INGEST, QUERY, TENANT_CONFIG, Route, RouteLimits
+
+# What the seed's client calls; a setting gives it a second name.
+_SEED_PREFIX = "/api/analytics/"
+
+
+def route_limits(settings: Settings) -> dict[str, RouteLimits]:
+    """Body size and deadline by service: the same for every caller."""
+    return {
+        INGEST: RouteLimits(settings.batch_body_bytes, settings.ingest_deadline_seconds),
+        QUERY: RouteLimits(settings.control_body_bytes, settings.query_deadline_seconds),
+        TENANT_CONFIG: RouteLimits(settings.control_body_bytes, settings.control_deadline_seconds),
+    }
+
+
+def patterns(route: Route, extra_prefix: str) -> list[str]:
+    """The route's paths: its own, and the one under the extra prefix."""
+    paths = [route.pattern]
+    if extra_prefix and route.pattern.startswith(_SEED_PREFIX):
+        paths.append(f"{extra_prefix}/{route.pattern.removeprefix(_SEED_PREFIX)}")
+    return paths
+
+
+def ingest_paths(routes: Iterable[Route], extra_prefix: str) -> frozenset[str]:
+    """The exact paths that take batches."""
+    return frozenset(path for route in routes if route.service == INGEST for path in patterns(route, extra_prefix))
+
+
+def add_routes(app: web.Application, handlers: Mapping[Route, Handler], extra_prefix: str) -> None:
+    """Adds every row of the table with its handler."""
+    for route, handler in handlers.items():
+        for path in patterns(route, extra_prefix):
+            app.router.add_route(route.http_method, path, handler)
