@@ -234,10 +234,9 @@ def _device_info(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _replace_nul(event: Event) -> None:
-    event.properties = replace_nul(event.properties, "properties")
-    event.device_info = replace_nul(event.device_info, "device_info")
-    event.page_url = replace_nul(event.page_url, "page_url")
-    event.referrer = replace_nul(event.referrer, "referrer")
-    event.user_agent = replace_nul(event.user_agent, "user_agent")
-    event.note = NUL_NOTE
-    SANITIZED.inc()
+    before = (event.properties, event.device_info, event.page_url, event.referrer, event.user_agent)
+    after = tuple(replace_nul(value, "properties") for value in before)
+    if after != before:
+        event.properties, event.device_info, event.page_url, event.referrer, event.user_agent = after
+        event.note = NUL_NOTE
+        SANITIZED.inc()
