@@ -15,7 +15,8 @@ BEGIN
         month_name := to_char(month_start, '"analytics_events_y"YYYY"m"MM');
         IF to_regclass('public.' || month_name) IS NULL THEN
             PERFORM pg_advisory_xact_lock(hashtext('obc_ensure_partitions'));
-            IF to_regclass('public.' || month_name) IS NULL THEN
+            -- Asked of pg_class, not of to_regclass: that one remembers its first answer while it waits for the lock.
+            IF NOT EXISTS (SELECT FROM pg_class WHERE relname = month_name AND relnamespace = 'public'::regnamespace) THEN
                 EXECUTE format('CREATE TABLE public.%I (LIKE public.analytics_events INCLUDING DEFAULTS INCLUDING CONSTRAINTS) PARTITION BY LIST (tenant_id)', month_name);
                 EXECUTE format('CREATE TABLE public.%I PARTITION OF public.%I DEFAULT', month_name || '_shared', month_name);
                 FOR tenant IN SELECT id FROM public.tenants WHERE own_partition LOOP
