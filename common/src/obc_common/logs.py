@@ -34,7 +34,10 @@ def configure_logging(service: str, level: str, log_format: Literal["json", "con
     if log_format == "json":
         render = [add_service, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty() or _colours_forced())]
+        # Plain tracebacks: the pretty ones print local variables, secrets among them.
+        plain = structlog.dev.plain_traceback
+        colours = sys.stdout.isatty() or _colours_forced()
+        render = [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
