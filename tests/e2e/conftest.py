@@ -1,6 +1,6 @@
 """The whole product as real processes, started once for all end-to-end tests."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,19 @@ _SETTINGS = {
     "ANALYTICS_API_RATE_PER_SECOND": "10000",
     "ANALYTICS_API_BURST": "10000",
 }
+
+
+_LOG_CHARACTERS = 6000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Puts the end of the processes' log beside a failure: the reason is often there."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, StackProcess):
+        report.sections.append(("log of the stack", stack.log()[-_LOG_CHARACTERS:]))
+    return report
 
 
 @pytest.fixture(scope="session")

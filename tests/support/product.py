@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,15 +123,17 @@ class SocketWay:
         self.configs: list[dict[str, Any]] = []
 
     async def __aenter__(self) -> "SocketWay":
-        self._session = aiohttp.ClientSession()
-        self.socket = await self._session.ws_connect(self._url, timeout=aiohttp.ClientWSTimeout(ws_close=5))
-        await self.socket.send_json({"type": "auth", "token": self._key})
-        self.ready = await self.receive("ready")
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            timeout = aiohttp.ClientWSTimeout(ws_close=5)
+            self.socket = await stack.enter_async_context(session.ws_connect(self._url, timeout=timeout))
+            await self.socket.send_json({"type": "auth", "token": self._key})
+            self.ready = await self.receive("ready")
+            self._open = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.socket.close()
-        await self._session.close()
+        await self._open.aclose()
 
     async def receive(self, kind: str) -> dict[str, Any]:
         """The next frame of a type; config frames on the way are kept in `configs`."""
@@ -161,15 +164,17 @@ class GrpcWay:
         self._seq = 0
 
     async def __aenter__(self) -> "GrpcWay":
-        self._channel = grpc.aio.insecure_channel(self._address)
-        stub: ingest_grpc.IngestServiceAsyncStub = ingest_grpc.IngestServiceStub(self._channel)
-        self._stream = stub.IngestStream(metadata=self._metadata)
-        await self._receive("ready")
+        async with AsyncExitStack() as stack:
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(self._address))
+            stub: ingest_grpc.IngestServiceAsyncStub = ingest_grpc.IngestServiceStub(channel)
+            self._stream = stub.IngestStream(metadata=self._metadata)
+            stack.callback(self._stream.cancel)
+            await self._receive("ready")
+            self._open = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stream.cancel()
-        await self._channel.close()
+        await self._open.aclose()
 
     async def _receive(self, kind: str) -> ingest_pb.IngestStreamResponse:
         while True:

@@ -148,7 +148,7 @@ def _services(settings: DevSettings, environment: dict[str, str]) -> list[Proces
         service("tenant-config", settings.tenant_config_admin_port),
         service("ingest", settings.ingest_admin_port),
         service("query", settings.query_admin_port),
-        service("gateway", settings.gateway_port),
+        service("gateway", settings.gateway_admin_port),
     ]
 
 
