@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import asyncpg
 from google.protobuf.message import Message
@@ -96,6 +96,6 @@ async def running_tenant_config(dsn: str, **values: Any) -> AsyncIterator[Tenant
     async with build(tenant_config_settings(dsn, **values)) as server:
         client = TenantConfigClient(f"127.0.0.1:{server.port}", IdentityMinter(SECRET, "test"))
         try:
-            yield TenantConfig(cast(GrpcServer, server), client, dsn)
+            yield TenantConfig(server, client, dsn)
         finally:
             await client.close()

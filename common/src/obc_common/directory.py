@@ -120,6 +120,10 @@ class TenantDirectory:
         """Notes that a key was used, for its `last_used_at`."""
         self._key_use.note(key_id)
 
+    async def flush_key_use(self) -> None:
+        """Reports what was noted, now; to be called when the process ends."""
+        await self._key_use.flush()
+
     def subscribe(self, tenant_id: str) -> Subscription:
         """Signals of every change of a tenant's rules or keys. Close it."""
         return self._subscriptions.add(tenant_id)

@@ -217,7 +217,7 @@ class TestRotating:
     async def test_an_ended_or_unknown_key_is_not_rotated(self, service: TenantConfig) -> None:
         tenant_id = await service.make_tenant()
         made = await service.make_key(tenant_id)
-        named = {"tenant_id": tenant_id, "key_id": made.key.key_id}
+        named: dict[str, Any] = {"tenant_id": tenant_id, "key_id": made.key.key_id}
         with pytest.raises(InvalidArgument) as bad:
             await service.call("RotateKey", pb.RotateKeyRequest(**named, overlap_seconds=-1), pb.RotateKeyResponse)
         assert bad.value.field == "overlap_seconds"

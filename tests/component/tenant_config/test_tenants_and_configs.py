@@ -68,7 +68,7 @@ class TestTenants:
             ({"name": "ok", "tenant_id": str(uuid.UUID(int=0))}, "BAD_TENANT_ID"),
         ],
     )
-    async def test_a_bad_tenant_is_refused(self, service: TenantConfig, fields: dict[str, str], reason: str) -> None:
+    async def test_a_bad_tenant_is_refused(self, service: TenantConfig, fields: dict[str, Any], reason: str) -> None:
         with pytest.raises(InvalidArgument) as refused:
             await service.call("CreateTenant", pb.CreateTenantRequest(**fields), pb.CreateTenantResponse)
         assert refused.value.reason == reason
