@@ -1,0 +1,1 @@
+"""The projector: events from PostgreSQL into the read model, exactly once."""

@@ -1,0 +1,85 @@
+"""Inserts one batch of rows, so that a repeated insert of it adds exactly what is missing."""
+
+import orjson
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from obc_common.logs import get_logger
+from obc_query.metrics import UNREADABLE_PROPERTIES
+from obc_query.schema import EVENTS_COLUMNS
+from obc_query.warehouse import Handle, error_code
+
+_log = get_logger(__name__)
+
+_TENANT_CHARS = 36
+_PROPERTIES = EVENTS_COLUMNS.index("properties")
+# The engine is at fault or away, not the data: repeat the batch later instead of looking for a bad row.
+_NOT_THE_DATA = frozenset({0, 3, 159, 160, 209, 210, 241, 242, 243, 252, 319, 394, 999})
+
+_SETTINGS = {
+    # One thread and no parallel parsing: the same bytes become the same blocks, which the token needs.
+    "max_insert_threads": 1,
+    "input_format_parallel_parsing": 0,
+    "max_insert_block_size": 1_048_576,
+    "min_insert_block_size_rows": 0,
+    "min_insert_block_size_bytes": 0,
+    "insert_deduplicate": 1,
+    "async_insert": 0,
+    # An import may reach back over any number of months.
+    "max_partitions_per_insert_block": 0,
+    "throw_on_max_partitions_per_insert_block": 0,
+    # Properties stay what they are: a string that looks like a date is a string, `a.b` is not `a` in `b`.
+    "json_type_escape_dots_in_keys": 1,
+    "input_format_try_infer_dates": 0,
+    "input_format_try_infer_datetimes": 0,
+    "input_format_try_infer_integers": 1,
+    "input_format_json_read_bools_as_strings": 0,
+    "input_format_json_read_numbers_as_strings": 0,
+    "input_format_json_try_infer_numbers_from_strings": 0,
+}
+
+
+def tenants_of(data: bytes) -> tuple[str, ...]:
+    """The tenants among rows in COPY's text form, whose first column is the tenant."""
+    return tuple(sorted({line[:_TENANT_CHARS].decode() for line in data.splitlines() if line}))
+
+
+def insert_rows(handle: Handle, data: bytes, token: str) -> None:
+    """Inserts rows in COPY's text form. Blocking.
+
+    A row whose properties the engine cannot read must not stop the others: the batch is halved until the row is found,
+    and that row goes in without properties. The halves have tokens of their own, derived from the batch's, so a
+    repetition halves in the same way and finds what is in already.
+
+    Raises:
+        ClickHouseError: the engine is at fault; nothing, some or all of the rows are in. Repeat with the same token.
+    """
+    if not data:
+        return
+    try:
+        handle.insert_tsv("events", EVENTS_COLUMNS, data, {**_SETTINGS, "insert_deduplication_token": token})
+    except ClickHouseError as error:
+        if error_code(error) in _NOT_THE_DATA:
+            raise
+        lines = data.splitlines(keepends=True)
+        if len(lines) == 1:
+            _insert_without_properties(handle, lines[0], token, error)
+            return
+        middle = len(lines) // 2
+        insert_rows(handle, b"".join(lines[:middle]), token + "0")
+        insert_rows(handle, b"".join(lines[middle:]), token + "1")
+
+
+def _insert_without_properties(handle: Handle, line: bytes, token: str, error: ClickHouseError) -> None:
+    columns = line.rstrip(b"\n").split(b"\t")
+    if columns[_PROPERTIES] == b"{}":
+        raise error
+    _log.error(
+        "unreadable_properties",
+        tenant_id=columns[0].decode(),
+        event_id=columns[1].decode(),
+        error=orjson.dumps(str(error)[:300]).decode(),
+    )
+    UNREADABLE_PROPERTIES.inc()
+    columns[_PROPERTIES] = b"{}"
+    data = b"\t".join(columns) + b"\n"
+    handle.insert_tsv("events", EVENTS_COLUMNS, data, {**_SETTINGS, "insert_deduplication_token": token + "x"})

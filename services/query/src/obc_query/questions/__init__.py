@@ -1,0 +1,1 @@
+"""The questions: each module turns one into statements and rows into its answer."""

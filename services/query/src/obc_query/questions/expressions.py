@@ -1,0 +1,34 @@
+"""Expressions the questions share: what the product's terms mean in the read model."""
+
+from obc_query.fields import property_number, property_text
+
+WEIGHT = "1 / sample_rate"
+"""An event of a tenant that keeps 10 % of its users stands for ten."""
+
+EVENT_MS = "toUnixTimestamp64Milli(event_time)"
+IS_PAGE_VIEW = "event_name = 'page_view'"
+IS_ERROR = "event_name = 'error' OR event_category = 'error'"
+IS_MEASUREMENT = "event_name = 'performance_metric'"
+IS_USER_ACTION = "event_name = 'user_action'"
+
+MEASUREMENT_NAME = property_text("metric_name")
+MEASUREMENT_VALUE = property_number("metric_value")
+"""NULL where the value is no number; such measurements are skipped."""
+
+_ACTION = f"lower(ifNull({property_text('action_name')}, ''))"
+IS_INTERACTION = f"event_category = 'interaction' OR ({IS_USER_ACTION} AND {_ACTION} IN ('click', 'button_click'))"
+IS_FORM_SUBMISSION = (
+    "event_name IN ('form_submit', 'form_submitted', 'form_submission') "
+    f"OR ({IS_USER_ACTION} AND {_ACTION} IN ('submit', 'form_submit', 'form_submission'))"
+)
+ACTION_ELEMENT = (
+    f"coalesce(nullIf({property_text('element_id')}, ''), nullIf({property_text('action_name')}, ''), event_name)"
+)
+ERROR_MESSAGE = (
+    f"coalesce(nullIf({property_text('error_message')}, ''), nullIf({property_text('error_name')}, ''), event_name)"
+)
+
+OTHER = "$other"
+"""Label of everything beyond the top values of a breakdown."""
+NONE = "$none"
+"""Label of events that lack the field of a breakdown."""

@@ -1,0 +1,152 @@
+"""ListEvents: the read model finds a page of keys, PostgreSQL tells what they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from obc_common.errors import InvalidArgument
+from obc_common.postgres import Pool, map_postgres_error, tenant_transaction
+from obc_query.asker import Asker
+from obc_query.filters import Filter, condition
+from obc_query.questions.expressions import EVENT_MS
+from obc_query.statement import Binder, Events, Select, Statement
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
+# Well under what one gRPC message may hold; a page of large events ends early.
+_MAX_PAGE_BYTES = 8 << 20
+_ROW_BYTES = 2048  # everything but properties and addresses, at most
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# event_time is kept to the microsecond, keys to the millisecond. The range lets PostgreSQL pick the one partition and
+# its key index for each row. Rows that are gone (erased, expired) since they were found are left out.
+_HYDRATE = """
+SELECT e.event_id, e.event_name, e.event_category, e.user_id, e.anonymous_id, e.session_id, e.properties,
+       e."timestamp", e.event_time, e.received_at, e.skew_ms, e.page_url, e.referrer, e.user_agent, e.device_info,
+       e.correlation_id, e.sample_rate
+FROM unnest($2::timestamptz[], $3::uuid[]) WITH ORDINALITY AS k (at, event_id, position)
+JOIN analytics_events AS e
+  ON e.tenant_id = $1 AND e.event_id = k.event_id
+ AND e.event_time >= k.at AND e.event_time < k.at + interval '1 millisecond'
+ORDER BY k.position
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EventKey:
+    """Where an event is in the list: newest first, then by id."""
+
+    event_time_ms: int
+    event_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuestion:
+    """A page of events.
+
+    Attributes:
+        start_ms: first event_time, inclusive; None = no bound.
+        end_ms: last event_time, exclusive; None = no bound.
+        equals: event columns and the one value each must have.
+        filters: further conditions.
+        page_size: most events; 1 to MAX_PAGE_SIZE.
+        after: the last key of the page before; None = first page.
+    """
+
+    start_ms: int | None
+    end_ms: int | None
+    equals: Sequence[tuple[str, str]]
+    filters: Sequence[Filter]
+    page_size: int
+    after: EventKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events as PostgreSQL has them, and where the next page begins (None = end)."""
+
+    rows: Sequence["asyncpg.Record"]
+    next_after: EventKey | None
+
+
+def page_size_of(requested: int) -> int:
+    """The page size to use: 0 = default, too large = the largest. Raises InvalidArgument(BAD_PAGE_SIZE) below 0."""
+    if requested < 0:
+        raise InvalidArgument("BAD_PAGE_SIZE", "the page size must not be negative", field="page_size")
+    return min(requested or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def keys_statement(tenant_id: str, question: ListQuestion) -> Statement:
+    """Finds the keys of a page and one more, which tells whether there is a next page."""
+    binder = Binder()
+    where = [f"{column} = {binder.bind(value, 'String')}" for column, value in question.equals]
+    where += [condition(item, binder) for item in question.filters]
+    if question.after is not None:
+        at = binder.moment(question.after.event_time_ms)
+        event_id = binder.bind(question.after.event_id, "UUID")
+        where.append(f"event_time < {at} OR (event_time = {at} AND event_id < {event_id})")
+    end = question.end_ms
+    if question.after is not None:
+        # Beside the exact condition: a bound that partitions and index are pruned by.
+        end = min(question.after.event_time_ms + 1, end if end is not None else question.after.event_time_ms + 1)
+    events = Events(
+        start=None if question.start_ms is None else binder.moment(question.start_ms),
+        end=None if end is None else binder.moment(end),
+        where=where,
+    )
+    select = Select(
+        columns=[f"{EVENT_MS} AS ms", "event_id"],
+        source=events,
+        order_by=["event_time DESC", "event_id DESC"],
+        limit=question.page_size + 1,
+    )
+    return Statement(tenant_id, "list_events", select, binder)
+
+
+async def list_events(asker: Asker, pool: Pool, tenant_id: str, question: ListQuestion) -> EventPage:
+    """A page of events, newest first.
+
+    Raises:
+        DomainError: what the engine raises; Unavailable(DATABASE_UNAVAILABLE).
+    """
+    found = [EventKey(int(ms), event_id) for ms, event_id in await asker.fetch(keys_statement(tenant_id, question))]
+    page = found[: question.page_size]
+    more = len(found) > question.page_size
+    rows = await _hydrate(pool, tenant_id, page)
+    fitting = _fitting(rows)
+    if fitting < len(rows):
+        last = rows[fitting - 1]
+        return EventPage(rows[:fitting], EventKey(unix_ms(last["event_time"]), last["event_id"]))
+    return EventPage(rows, page[-1] if more else None)
+
+
+def unix_ms(moment: datetime) -> int:
+    """Unix milliseconds of a moment, exactly."""
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def _fitting(rows: Sequence["asyncpg.Record"]) -> int:
+    """How many rows fit into one answer; at least one."""
+    size = 0
+    for index, row in enumerate(rows):
+        size += _ROW_BYTES + len(row["properties"]) + len(row["page_url"] or "") + len(row["referrer"] or "")
+        if size > _MAX_PAGE_BYTES and index > 0:
+            return index
+    return len(rows)
+
+
+async def _hydrate(pool: Pool, tenant_id: str, keys: Sequence[EventKey]) -> Sequence["asyncpg.Record"]:
+    if not keys:
+        return []
+    moments = [_EPOCH + timedelta(milliseconds=key.event_time_ms) for key in keys]
+    ids: list[Any] = [key.event_id for key in keys]
+    try:
+        async with tenant_transaction(pool, tenant_id, readonly=True) as connection:
+            return await connection.fetch(_HYDRATE, UUID(tenant_id), moments, ids)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise map_postgres_error(error) from error

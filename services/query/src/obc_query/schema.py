@@ -1,0 +1,126 @@
+"""Tables of the read model: what questions filter and count on, and the projector's log.
+
+The read model finds and counts; PostgreSQL, the system of record, tells. So ids of correlation, hashes and the client's
+own clock are not here: a page of events is fetched from PostgreSQL by its keys.
+
+Sorted by tenant, day and person: a person's rows of a day lie together, which compresses ids to almost nothing and lets
+users, sessions and funnels be grouped in order; a time range prunes by day, and by month through the partitions.
+"""
+
+import hashlib
+
+from obc_query.warehouse import Handle
+
+EVENTS_COLUMNS = (
+    "tenant_id",
+    "event_id",
+    "event_name",
+    "event_category",
+    "user_id",
+    "anonymous_id",
+    "session_id",
+    "event_time",
+    "received_at",
+    "page_url",
+    "referrer",
+    "device_type",
+    "browser",
+    "browser_version",
+    "os",
+    "os_version",
+    "language",
+    "device_timezone",
+    "screen_width",
+    "screen_height",
+    "viewport_width",
+    "viewport_height",
+    "properties",
+    "sample_rate",
+)
+"""What the projector writes, in its order; the other columns are computed by the engine."""
+
+# fsync: the log must not say `done` of a batch that a power cut takes back.
+_DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1"
+
+_EVENTS = f"""
+CREATE TABLE IF NOT EXISTS events (
+    tenant_id       UUID,
+    event_id        UUID,
+    event_name      LowCardinality(String),
+    event_category  LowCardinality(String),
+    user_id         String CODEC(ZSTD(1)),
+    anonymous_id    String CODEC(ZSTD(1)),
+    session_id      String CODEC(ZSTD(1)),
+    person          String MATERIALIZED
+                        multiIf(user_id != '', user_id, anonymous_id != '', anonymous_id, session_id) CODEC(ZSTD(1)),
+    event_time      DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    received_at     DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    page_url        String CODEC(ZSTD(1)),
+    page_path       String MATERIALIZED if(startsWith(page_url, '/'), cutQueryStringAndFragment(page_url),
+                        if(domain(page_url) != '' AND path(page_url) = '', '/', path(page_url))) CODEC(ZSTD(1)),
+    page_host       LowCardinality(String) MATERIALIZED domain(page_url),
+    referrer        String CODEC(ZSTD(1)),
+    referrer_host   LowCardinality(String) MATERIALIZED domain(referrer),
+    device_type     LowCardinality(String),
+    browser         LowCardinality(String),
+    browser_version LowCardinality(String),
+    os              LowCardinality(String),
+    os_version      LowCardinality(String),
+    language        LowCardinality(String),
+    device_timezone LowCardinality(String),
+    screen_width    UInt32 CODEC(ZSTD(1)),
+    screen_height   UInt32 CODEC(ZSTD(1)),
+    viewport_width  UInt32 CODEC(ZSTD(1)),
+    viewport_height UInt32 CODEC(ZSTD(1)),
+    properties      JSON CODEC(ZSTD(1)),
+    sample_rate     Float64 CODEC(ZSTD(1)),
+    INDEX by_time event_time TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(event_time)
+ORDER BY (tenant_id, toDate(event_time), person, event_time, event_id)
+SETTINGS non_replicated_deduplication_window = 10000, {_DURABLE}
+COMMENT '{{comment}}'
+"""
+
+# Replacing over a ring of slots: the log stays small for ever and its newest rows are never dropped.
+_LOG = f"""
+CREATE TABLE IF NOT EXISTS projection_log (
+    state      Enum8('intent' = 1, 'done' = 2),
+    slot       UInt16,
+    batch      UInt64,
+    lo         UInt64,
+    hi         UInt64,
+    token      String,
+    tenants    Array(UUID),
+    generation String,
+    source     String
+)
+ENGINE = ReplacingMergeTree(batch)
+ORDER BY (state, slot)
+SETTINGS {_DURABLE}
+COMMENT '{{comment}}'
+"""
+LOG_SLOTS = 1000
+
+_TABLES = {"events": _EVENTS, "projection_log": _LOG}
+FINGERPRINT = hashlib.sha256("".join(_TABLES.values()).encode()).hexdigest()[:16]
+"""Changes with the tables' definitions; a read model of another fingerprint is dropped and rebuilt."""
+
+
+def ensure_tables(handle: Handle) -> bool:
+    """Makes the tables where they are missing, anew where they are of another release. True when they are new."""
+    rows = handle.query("SELECT name, comment FROM system.tables WHERE database = currentDatabase()")
+    found = {row[0]: row[1] for row in rows}
+    if all(found.get(name) == FINGERPRINT for name in _TABLES):
+        return False
+    drop_tables(handle)
+    for definition in _TABLES.values():
+        handle.command(definition.replace("{comment}", FINGERPRINT))
+    return True
+
+
+def drop_tables(handle: Handle) -> None:
+    """Drops the read model. The log goes first: without it nothing is taken for projected."""
+    for name in reversed(_TABLES):
+        handle.command(f"DROP TABLE IF EXISTS {name} SYNC")

@@ -1,0 +1,223 @@
+"""QueryService on the wire: messages to questions, answers to messages, and the rights to ask."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Protocol, TypeVar
+
+import grpc
+
+from obc.query.v1 import dashboard_pb2, live_pb2, metrics_pb2, query_service_pb2_grpc, stored_event_pb2
+from obc_common.clock import Clock
+from obc_common.context import Principal, current_principal
+from obc_common.errors import DeadlineExceeded, FailedPrecondition, Unauthenticated
+from obc_common.postgres import Pool
+from obc_common.tenant_state import TenantRules
+from obc_query import codec
+from obc_query.answer_cache import AnswerCache
+from obc_query.asker import Asker, AskerFactory
+from obc_query.freshness import Freshness
+from obc_query.live.hub import LiveHub
+from obc_query.questions.dashboard import get_dashboard, live_users_statement
+from obc_query.questions.list_events import list_events
+from obc_query.questions.metrics import get_metrics
+from obc_query.requests import (
+    cache_question,
+    dashboard_request,
+    list_question,
+    metrics_request,
+    page_token,
+)
+
+_SCOPE = "query"
+# Left to the answer's way back, of the caller's time.
+_MARGIN_SECONDS = 0.05
+_CachedResponse = TypeVar("_CachedResponse", metrics_pb2.GetMetricsResponse, dashboard_pb2.GetDashboardResponse)
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Rules(Protocol):
+    """What the servicer asks of the tenant directory."""
+
+    def rules(self, tenant_id: str) -> TenantRules | None:
+        """A tenant's rules now; None = no such tenant."""
+        ...
+
+    def key_is_live(self, key_id: str) -> bool:
+        """False when the key was revoked or has expired."""
+        ...
+
+
+class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
+    """Answers questions for the credential's tenant."""
+
+    def __init__(
+        self,
+        *,
+        askers: AskerFactory,
+        pool: Pool,
+        cache: AnswerCache,
+        freshness: Freshness,
+        hub: LiveHub,
+        directory: Rules,
+        clock: Clock,
+        page_token_secret: str,
+        query_timeout: float,
+        draining: asyncio.Event,
+    ) -> None:
+        self._askers = askers
+        self._pool = pool
+        self._cache = cache
+        self._freshness = freshness
+        self._hub = hub
+        self._directory = directory
+        self._clock = clock
+        self._page_token_secret = page_token_secret
+        self._query_timeout = query_timeout
+        self._draining = draining
+
+    async def ListEvents(
+        self, request: stored_event_pb2.ListEventsRequest, context: _Context
+    ) -> stored_event_pb2.ListEventsResponse:
+        tenant_id = _tenant_of(current_principal())
+        question = list_question(request, tenant_id, self._page_token_secret)
+        async with self._askers.question(tenant_id, self._timeout(context)) as asker:
+            page = await list_events(asker, self._pool, tenant_id, question)
+        token = ""
+        if page.next_after is not None:
+            token = page_token(request, tenant_id, self._page_token_secret, page.next_after)
+        events = [codec.stored_event(row) for row in page.rows]
+        return stored_event_pb2.ListEventsResponse(events=events, next_page_token=token)
+
+    async def GetMetrics(
+        self, request: metrics_pb2.GetMetricsRequest, context: _Context
+    ) -> metrics_pb2.GetMetricsResponse:
+        tenant_id = _tenant_of(current_principal())
+        now_ms = self._clock.now_ms()
+        asked = metrics_request(request, now_ms)
+        span = asked.question.span
+
+        async def answer(asker: Asker) -> metrics_pb2.GetMetricsResponse:
+            found = await get_metrics(asker, tenant_id, asked.question, now_ms)
+            return metrics_pb2.GetMetricsResponse(
+                series=[codec.metric_series(series) for series in found.series],
+                from_ms=span.start_ms,
+                to_ms=span.end_ms,
+                interval=asked.interval,
+                timezone=asked.timezone,
+                info=metrics_pb2.AnswerInfo(sampled=found.sampled),
+            )
+
+        end_ms = asked.question.buckets.end
+        key = cache_question(
+            "GetMetrics", [span.start_ms, span.end_ms], _canonical(request), end_ms=end_ms, now_ms=now_ms
+        )
+        return await self._cached(metrics_pb2.GetMetricsResponse, tenant_id, key, answer, context)
+
+    async def GetDashboard(
+        self, request: dashboard_pb2.GetDashboardRequest, context: _Context
+    ) -> dashboard_pb2.GetDashboardResponse:
+        tenant_id = _tenant_of(current_principal())
+        now_ms = self._clock.now_ms()
+        asked = dashboard_request(request, now_ms)
+
+        async def answer(asker: Asker) -> dashboard_pb2.GetDashboardResponse:
+            found = await get_dashboard(asker, tenant_id, asked.span, asked.zone, now_ms)
+            response = codec.dashboard_response(found)
+            response.from_ms, response.to_ms = asked.span.start_ms, asked.span.end_ms
+            response.previous_from_ms = asked.span.previous.start_ms
+            response.timezone = asked.zone.key
+            response.info.sampled = found.sampled
+            return response
+
+        # The last day of the series ends at most a day (of 25 hours) behind the range.
+        end_ms = asked.span.end_ms + 25 * 3_600_000
+        key = cache_question(
+            "GetDashboard", [asked.span.start_ms, asked.span.end_ms], _canonical(request), end_ms=end_ms, now_ms=now_ms
+        )
+        response = await self._cached(dashboard_pb2.GetDashboardResponse, tenant_id, key, answer, context)
+        # Who is there now changes with time alone, so it is never taken from the cache.
+        async with self._askers.question(tenant_id, self._timeout(context)) as asker:
+            people = await asker.fetch(live_users_statement(tenant_id, now_ms))
+        response.tenant_analytics.live_users = float(people[0][0])
+        return response
+
+    async def StreamLive(
+        self, request: live_pb2.StreamLiveRequest, context: _Context
+    ) -> AsyncIterator[live_pb2.StreamLiveResponse]:
+        principal = current_principal()
+        tenant_id = _tenant_of(principal)
+        self._require_real_time(principal)
+        draining = asyncio.create_task(self._draining.wait(), name="live draining")
+        try:
+            async with self._hub.join(tenant_id) as subscriber:
+                while not draining.done():
+                    taking = asyncio.create_task(subscriber.take(), name="live take")
+                    try:
+                        await asyncio.wait({taking, draining}, return_when=asyncio.FIRST_COMPLETED)
+                        if not taking.done():
+                            return
+                        message, snapshot = taking.result()
+                    finally:
+                        taking.cancel()
+                    # A snapshot comes every second, so a change of rules or a revoked key ends the stream in time.
+                    self._require_real_time(principal)
+                    if message is not None and not request.snapshots_only:
+                        yield codec.live_events(message)
+                    if snapshot is not None:
+                        yield codec.live_snapshot(snapshot, self._clock.now_ms())
+        finally:
+            draining.cancel()
+
+    def _require_real_time(self, principal: Principal) -> None:
+        rules = self._directory.rules(principal.tenant_id)
+        if rules is None or not rules.real_time_enabled:
+            raise FailedPrecondition("REAL_TIME_DISABLED", "the live feed is switched off for this tenant")
+        expired = 0 < principal.expires_at_ms <= self._clock.now_ms()
+        if expired or (principal.key_id and not self._directory.key_is_live(principal.key_id)):
+            raise Unauthenticated("BAD_CREDENTIAL", "the credential is no longer valid")
+
+    async def _cached(
+        self,
+        response_type: type[_CachedResponse],
+        tenant_id: str,
+        key: bytes,
+        answer: Any,
+        context: _Context,
+    ) -> _CachedResponse:
+        timeout = self._timeout(context)
+        # In this order: what the answer sees is at least the version, and the version at least the moment.
+        as_of_ms = self._freshness.as_of_ms
+        version = self._freshness.version(tenant_id)
+
+        async def compute() -> bytes:
+            started = self._clock.monotonic()
+            async with self._askers.question(tenant_id, timeout) as asker:
+                response: _CachedResponse = await answer(asker)
+            response.info.elapsed_ms = round((self._clock.monotonic() - started) * 1000, 1)
+            return response.SerializeToString()
+
+        data, cached = await self._cache.answer(tenant_id, key, version, compute)
+        response = response_type.FromString(data)
+        response.info.data_version = version
+        response.info.as_of_ms = as_of_ms
+        response.info.cached = cached
+        return response
+
+    def _timeout(self, context: _Context) -> float:
+        remaining = context.time_remaining()
+        if remaining is None:
+            return self._query_timeout
+        timeout = min(self._query_timeout, remaining - _MARGIN_SECONDS)
+        if timeout <= 0:
+            raise DeadlineExceeded("QUERY_TIMEOUT", "there is no time left to answer")
+        return timeout
+
+
+def _tenant_of(principal: Principal) -> str:
+    principal.require_scope(_SCOPE)
+    return principal.require_tenant()
+
+
+def _canonical(request: metrics_pb2.GetMetricsRequest | dashboard_pb2.GetDashboardRequest) -> bytes:
+    # `now` is in the resolved range already; everything else of the message decides on the answer.
+    return request.SerializeToString(deterministic=True)

@@ -1,0 +1,125 @@
+"""Statements of the read model, built from parts that cannot leave out the tenant.
+
+`Events` is the only thing that names the events table, and it always renders the tenant's predicate; a `Select` reads
+from `Events` or from another `Select`; a `Statement` needs a tenant to exist. So every way from a question to SQL goes
+through the one line that says `tenant_id = {tenant:UUID}`. Values are bound, never written into the text.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+BindType = Literal["String", "Float64", "Int64", "UInt64", "Bool", "UUID", "Array(String)", "Array(Int64)"]
+
+TENANT_PREDICATE = "tenant_id = {tenant:UUID}"
+
+
+class Binder:
+    """Collects the values of one statement and hands out their placeholders."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, object] = {}
+
+    def bind(self, value: object, bind_type: BindType) -> str:
+        """The placeholder of a value; the same value bound twice has two placeholders."""
+        name = f"p{len(self._values)}"
+        self._values[name] = value
+        return f"{{{name}:{bind_type}}}"
+
+    def moment(self, unix_ms: int) -> str:
+        """The placeholder of a moment as DateTime64(3, 'UTC'). Constant, so partitions and index are pruned by it."""
+        return f"fromUnixTimestamp64Milli({self.bind(unix_ms, 'Int64')}, 'UTC')"
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """Every value bound so far, by placeholder name."""
+        return self._values
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The caller's events: the only source of rows.
+
+    Attributes:
+        start: expression of the first event_time, inclusive, from `Binder.moment`; None = no bound.
+        end: expression of the last event_time, exclusive; None = no bound.
+        where: further conditions, all of which must hold.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    where: Sequence[str] = ()
+
+    def render(self) -> str:
+        """The FROM and WHERE clauses. The tenant is added here and nowhere else."""
+        conditions = [TENANT_PREDICATE]
+        if self.start is not None:
+            conditions.append(f"event_time >= {self.start}")
+        if self.end is not None:
+            conditions.append(f"event_time < {self.end}")
+        conditions.extend(f"({condition})" for condition in self.where)
+        return f"FROM events WHERE {' AND '.join(conditions)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """One SELECT over the caller's events or over another SELECT."""
+
+    columns: Sequence[str]
+    source: "Events | Select"
+    where: Sequence[str] = ()
+    group_by: Sequence[str] = ()
+    order_by: Sequence[str] = ()
+    limit: int | None = None
+    limit_by: str | None = None
+
+    def render(self) -> str:
+        """The text of the SELECT."""
+        parts = [f"SELECT {', '.join(self.columns)}"]
+        if isinstance(self.source, Events):
+            if self.where:
+                raise ValueError("conditions on events belong to Events.where")
+            parts.append(self.source.render())
+        else:
+            parts.append(f"FROM ({self.source.render()})")
+            if self.where:
+                parts.append(f"WHERE {' AND '.join(f'({condition})' for condition in self.where)}")
+        if self.group_by:
+            parts.append(f"GROUP BY {', '.join(self.group_by)}")
+        if self.order_by:
+            parts.append(f"ORDER BY {', '.join(self.order_by)}")
+        if self.limit is not None:
+            by = f" BY {self.limit_by}" if self.limit_by else ""
+            parts.append(f"LIMIT {int(self.limit)}{by}")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A SELECT on behalf of one tenant, ready to run.
+
+    Attributes:
+        tenant_id: whose rows; a UUID, or ValueError.
+        purpose: short constant name for metrics and logs.
+        select: what to read.
+        binder: the values that `select` refers to.
+    """
+
+    tenant_id: str
+    purpose: str
+    select: Select
+    binder: Binder = field(default_factory=Binder)
+
+    def __post_init__(self) -> None:
+        uuid.UUID(self.tenant_id)
+
+    @property
+    def sql(self) -> str:
+        """The text with placeholders."""
+        return self.select.render()
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The values of the placeholders, the tenant among them."""
+        return {**self.binder.values, "tenant": self.tenant_id}
