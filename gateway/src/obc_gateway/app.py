@@ -150,10 +150,10 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
 
         def handler_for(route: Route) -> Handler:
             if route.streaming:
-                return LiveEventsHandler(settings, query, access, admission, watch_for)
+                return LiveEventsHandler(settings, query, access, admission, watch_for).handle
             if route.service == INGEST:
-                return BatchHandler(ingest, callers, reader, budget, route.limits, settings.body_seconds)
-            return UnaryHandler(route, clients[route.service], access, reader, budget, settings.body_seconds)
+                return BatchHandler(ingest, callers, reader, budget, route.limits, settings.body_seconds).handle
+            return UnaryHandler(route, clients[route.service], access, reader, budget, settings.body_seconds).handle
 
         app = web.Application(middlewares=[observe(lifecycle), errors_to_answers, answer_preflights(cors)])
         app.on_response_prepare.append(add_answer_headers)
@@ -162,9 +162,9 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
             settings, ingest, callers, reader, directory, clock, admission, lifecycle.draining
         )
         for path in _INGEST_SOCKETS:
-            app.router.add_get(path, sockets, allow_head=False)
+            app.router.add_get(path, sockets.handle, allow_head=False)
         live_socket = LiveSocketHandler(settings, query, access, cors, clock, admission, watch_for)
-        app.router.add_get("/v1/live/ws", live_socket, allow_head=False)
+        app.router.add_get("/v1/live/ws", live_socket.handle, allow_head=False)
         probes = Probes(health, lifecycle)
         for path, probe in (("/livez", probes.livez), ("/readyz", probes.readyz), ("/health", probes.health)):
             app.router.add_get(path, probe)

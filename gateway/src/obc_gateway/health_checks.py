@@ -78,7 +78,7 @@ def register_checks(
 
     health.register("redis", redis_answers, interval=2.0, critical=False)
     health.register("websocket", sockets_accepted, interval=1.0, critical=False)
-    health.register("startup", started, interval=1.0, critical=True)
+    health.register("startup", started, interval=0.2, critical=True)
     health.register("lifecycle", staying, interval=0.25, critical=True)
 
 

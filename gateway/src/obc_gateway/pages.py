@@ -8,6 +8,7 @@ import hashlib
 from importlib import resources
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _PAGES = {"/": "index.html", "/docs": "docs.html"}
@@ -21,7 +22,8 @@ class StaticAnswer:
         self._content_type = content_type
         self._etag = hashlib.sha256(body).hexdigest()[:32]
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers with the file, or says that the client has it already."""
         known = request.if_none_match
         if known is not None and any(tag.value == self._etag for tag in known):
             response = web.Response(status=304)
@@ -32,15 +34,15 @@ class StaticAnswer:
         return response
 
 
-def page_routes(openapi: bytes) -> list[tuple[str, StaticAnswer]]:
+def page_routes(openapi: bytes) -> list[tuple[str, Handler]]:
     """Path and handler of every page, asset and of the OpenAPI document."""
     folder = resources.files("obc_gateway") / "static"
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    routes = [
+    answers = [
         (f"/assets/{name}", StaticAnswer(body, _TYPES[name.rpartition(".")[2]]))
         for name, body in sorted(files.items())
         if not name.endswith(".html")
     ]
-    routes += [(path, StaticAnswer(files[name], _TYPES["html"])) for path, name in _PAGES.items()]
-    routes.append(("/openapi.json", StaticAnswer(openapi, "application/json")))
-    return routes
+    answers += [(path, StaticAnswer(files[name], _TYPES["html"])) for path, name in _PAGES.items()]
+    answers.append(("/openapi.json", StaticAnswer(openapi, "application/json")))
+    return [(path, answer.handle) for path, answer in answers]

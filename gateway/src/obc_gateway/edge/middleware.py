@@ -17,6 +17,7 @@ from obc_gateway.lifecycle import Lifecycle
 _access = get_logger("obc.access")
 _log = get_logger(__name__)
 _UNROUTED = "unrouted"
+_PROBES = frozenset({"/livez", "/readyz", "/health"})  # asked every few seconds by every load balancer
 
 
 def route_name(request: web.Request) -> str:
@@ -26,7 +27,7 @@ def route_name(request: web.Request) -> str:
 
 
 def observe(lifecycle: Lifecycle) -> Middleware:
-    """Correlation id in and out, one log line (no query string, no address), metrics, the count that a drain waits for."""
+    """Correlation id in and out, one log line (no query string, no address), metrics, the count a drain waits for."""
 
     @web.middleware
     async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -47,7 +48,7 @@ def observe(lifecycle: Lifecycle) -> Middleware:
             metrics.HTTP_REQUESTS.labels(route, _method(request), str(status)).inc()
             if not streamed:
                 metrics.HTTP_SECONDS.labels(route).observe(seconds)
-            level = _access.warning if status >= 500 else _access.info
+            level = _access.debug if route in _PROBES else _access.warning if status >= 500 else _access.info
             level("http_request", method=_method(request), route=route, status=status, ms=round(seconds * 1000, 1))
 
     return observed

@@ -51,7 +51,8 @@ class LiveEventsHandler:
         self._admission = admission
         self._watch_for = watch_for
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers one request."""
         with self._admission.admit("sse"):
             principal = await self._access.admit(request)
             wanted = live_pb2.StreamLiveRequest()

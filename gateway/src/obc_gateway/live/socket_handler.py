@@ -60,7 +60,8 @@ class LiveSocketHandler:
         self._admission = admission
         self._watch_for = watch_for
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers one request."""
         self._check_page(request)
         with self._admission.admit("live"):
             credential = credentials.from_headers(request.headers) or credentials.from_subprotocols(

@@ -43,7 +43,8 @@ class BatchHandler:
         self._limits = limits
         self._body_seconds = body_seconds
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers one request."""
         credential = credentials.from_headers(request.headers) or credentials.from_query(request.query)
         # Whoever shows a credential early is checked before the body is read.
         principal = await self._identify(request, credential) if credential else None

@@ -82,7 +82,8 @@ class UnaryHandler:
         self._budget = budget
         self._body_seconds = body_seconds
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers one request."""
         route = self._route
         principal = await self._access.admit(request)
         message = route.request_class()

@@ -57,7 +57,8 @@ class IngestSocketHandler:
         self._admission = admission
         self._draining = draining
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers one request."""
         with self._admission.admit("ingest"):
             principal = await self._principal_at_upgrade(request)
             socket = web.WebSocketResponse(
