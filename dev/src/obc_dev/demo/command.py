@@ -43,7 +43,7 @@ async def demo(settings: DevSettings, *, seed: int, days: int) -> int:
     except (ApiError, OSError, TimeoutError) as error:
         print(f"the API does not answer as it should: {error or type(error).__name__}", file=sys.stderr)
         return 1
-    console.print(dashboard_report(answer))
+    console.print(dashboard_report(answer, days))
     return 0
 
 

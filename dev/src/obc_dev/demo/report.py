@@ -10,11 +10,11 @@ from rich.table import Table
 _ROWS = 5
 
 
-def dashboard_report(answer: Mapping[str, Any]) -> RenderableType:
-    """Tables of the five groups of a GetDashboard answer."""
+def dashboard_report(answer: Mapping[str, Any], days: int) -> RenderableType:
+    """Tables of the five groups of a GetDashboard answer over so many days."""
     people, usage, speed = answer["user_engagement"], answer["feature_usage"], answer["performance"]
     journey, tenant = answer["user_journey"], answer["tenant_analytics"]
-    numbers = Table(title="Last month")
+    numbers = Table(title=f"Last {days} days")
     for column in ("", "value", "period before", "change"):
         numbers.add_column(column, justify="left" if not column else "right")
     rows: tuple[tuple[str, Mapping[str, Any], Callable[[float], str]], ...] = (
