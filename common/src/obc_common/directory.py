@@ -31,7 +31,7 @@ _log = get_logger(__name__)
 
 _SILENCE_SECONDS = 10.0  # five heartbeats: a stream that is silent for longer is dead
 _FIRST_DELAY = 0.1
-_LONGEST_DELAY = 5.0
+_LONGEST_DELAY = 2.0
 _RESOLVE_TIMEOUT = 2.0
 _REPORT_TIMEOUT = 5.0
 _MOST_LOOKUPS = 64

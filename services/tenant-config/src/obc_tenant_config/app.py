@@ -51,7 +51,8 @@ async def open_pool(settings: Settings) -> Pool:
         settings.database_url.get_secret_value(),
         role=_ROLE,
         name="obc-tenant-config",
-        max_size=settings.database_pool_size,
+        # One more, for the connection that listens for changes and is never given back.
+        max_size=settings.database_pool_size + 1,
     )
 
 
