@@ -1,12 +1,15 @@
-"""One client connection: aiohttp's, plus what it lacks: a deadline for headers, and errors as our JSON.
+"""One client connection: aiohttp's, plus what it lacks.
 
-aiohttp waits for the rest of a header for ever, answers malformed HTTP in plain text, and logs it with the address.
+aiohttp waits for the rest of a header for ever, answers malformed HTTP in plain text and logs it with the address, and
+takes unmasked WebSocket frames.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_websocket import WebSocketReader
 from aiohttp.web_protocol import RequestHandler
 
 from obc_common.errors import DeadlineExceeded, InvalidArgument
@@ -14,6 +17,9 @@ from obc_gateway import metrics
 from obc_gateway.edge import correlation
 from obc_gateway.edge.answer_headers import STANDING_HEADERS
 from obc_gateway.edge.error_answer import error_answer, error_json
+from obc_gateway.edge.mask_guard import MaskGuard
+
+_CLOSE_PROTOCOL_ERROR = b"\x88\x02" + (1002).to_bytes(2, "big")
 
 
 class Connection(RequestHandler):
@@ -25,12 +31,13 @@ class Connection(RequestHandler):
         options: aiohttp's.
     """
 
-    __slots__ = ("_header_seconds", "_header_timer")
+    __slots__ = ("_header_seconds", "_header_timer", "_mask_guard")
 
     def __init__(self, server: web.Server, *, header_seconds: float, **options: Any) -> None:
         super().__init__(server, **options)
         self._header_seconds = header_seconds
         self._header_timer: asyncio.TimerHandle | None = None
+        self._mask_guard: MaskGuard | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         metrics.CONNECTIONS.inc()
@@ -41,7 +48,18 @@ class Connection(RequestHandler):
         self._stop_header_timer()
         super().connection_lost(exc)
 
+    def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
+        """aiohttp calls this when the connection becomes a WebSocket."""
+        self._mask_guard = MaskGuard()
+        if self._message_tail and not self._mask_guard.admit(self._message_tail):
+            self._message_tail = b""
+            self._close_unmasked()
+        super().set_parser(parser, data_received_cb)
+
     def data_received(self, data: bytes) -> None:
+        if self._mask_guard is not None and not self._mask_guard.admit(data):
+            self._close_unmasked()
+            return
         super().data_received(data)
         # aiohttp waits on `_waiter` exactly while no request is complete: what came now is a part of its headers.
         if self._waiter is None or self._waiter.done():
@@ -66,6 +84,11 @@ class Connection(RequestHandler):
         response.headers[correlation.HEADER] = correlation.correlation_id(None)
         response.force_close()
         return response
+
+    def _close_unmasked(self) -> None:
+        if self.transport is not None:
+            self.transport.write(_CLOSE_PROTOCOL_ERROR)
+        self.force_close()
 
     def _stop_header_timer(self) -> None:
         if self._header_timer is not None:
