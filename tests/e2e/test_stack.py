@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
 from obc_dev.api import Api
 from tests.support.eventually import eventually
-from tests.support.product import Product, RestWay, Tenant, new_event
+from tests.support.product import Product, RestWay, SocketWay, Tenant, new_event
 from tests.support.stack_process import StackProcess
 
 
@@ -46,8 +47,7 @@ async def test_a_taken_port_is_an_error_that_names_port_setting_and_holder(stack
 async def test_a_service_that_is_killed_comes_back_and_nothing_acknowledged_is_lost(
     stack: StackProcess, product: Product, tenant: Tenant, name: str
 ) -> None:
-    module = f"obc_{name}"
-    [process] = [one for one in psutil.process_iter() if one.cmdline()[-2:] == ["-m", module] and _is_of(one, stack)]
+    process = _process(stack, name)
     async with RestWay(product, tenant) as way:
         first = new_event()
         await way.send([first])
@@ -75,6 +75,32 @@ async def test_a_service_that_is_killed_comes_back_and_nothing_acknowledged_is_l
         await eventually(both_listed, timeout=30, interval=0.1)
 
 
-def _is_of(process: psutil.Process, stack: StackProcess) -> bool:
+async def test_a_gateway_that_is_told_to_end_acknowledges_first_and_closes_sockets_with_1012(
+    stack: StackProcess, product: Product, tenant: Tenant
+) -> None:
+    async with SocketWay(product, tenant) as way:
+        await way.socket.send_json({"type": "events", "seq": 1, "events": [new_event()]})
+        _process(stack, "gateway").terminate()
+        ack = await way.receive("ack")
+        message = await way.socket.receive(timeout=15)
+
+    assert [result["result"] for result in ack["results"]] == ["accepted"]
+    assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
+    assert len(await product.stored(tenant)) == 1
+
+    async def is_back() -> bool:
+        try:
+            async with RestWay(product, tenant) as rest:
+                return bool(await rest.send([new_event()]))
+        except aiohttp.ClientError:
+            return False
+
+    await eventually(is_back, timeout=30, interval=0.1)
+
+
+def _process(stack: StackProcess, name: str) -> psutil.Process:
     assert stack.process is not None
-    return stack.process.pid in {parent.pid for parent in process.parents()}
+    for child in psutil.Process(stack.process.pid).children(recursive=True):
+        if child.cmdline()[-2:] == ["-m", f"obc_{name}"]:
+            return child
+    raise AssertionError(f"{name} does not run")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,7 +18,7 @@ from obc_dev.settings import DevSettings
 from obc_dev.state import StateFolder
 
 _BATCH = 500
-_TRIES = 8
+_TRIES = 6
 _CATCH_UP_SECONDS = 30.0
 
 
@@ -40,7 +41,7 @@ async def demo(settings: DevSettings, *, seed: int, days: int) -> int:
         console.print(", ".join(f"{count} {result}" for result, count in sorted(results.items())))
         first = int((now - timedelta(days=days)).timestamp() * 1000)
         answer = await _dashboard(keys["OBC_URL"], keys["OBC_SECRET_KEY"], first, int(time.time() * 1000))
-    except (ApiError, OSError, TimeoutError) as error:
+    except (ApiError, aiohttp.ClientError, TimeoutError) as error:
         print(f"the API does not answer as it should: {error or type(error).__name__}", file=sys.stderr)
         return 1
     console.print(dashboard_report(answer, days))
@@ -65,11 +66,13 @@ async def _send_batch(api: Api, batch: Sequence[Event]) -> dict[str, int]:
     for attempt in range(_TRIES):
         try:
             answer = await api.post("/v1/events:batch", {"events": batch, "sent_at": int(time.time() * 1000)})
-        except ApiError as error:
-            # Nothing was promised: the same batch may be sent again.
-            if error.status not in (429, 503) or attempt == _TRIES - 1:
+        except (ApiError, aiohttp.ClientError) as error:
+            # Nothing was promised, or nobody knows: the same batch may be sent again.
+            again = not isinstance(error, ApiError) or error.status in (429, 503)
+            if not again or attempt == _TRIES - 1:
                 raise
-            await asyncio.sleep(error.retry_after or 0.2 * 2**attempt)
+            wait = error.retry_after if isinstance(error, ApiError) else None
+            await asyncio.sleep(wait or 0.1 * 2**attempt)
         else:
             return {name: answer[name] for name in ("accepted", "duplicate", "dropped", "rejected") if answer[name]}
     raise AssertionError("unreachable: the last attempt returns or raises")
