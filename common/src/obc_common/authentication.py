@@ -83,7 +83,7 @@ class CredentialAuthenticator:
     async def _principal_of_key(self, text: str) -> Principal:
         sha256 = key_sha256(text)
         record = await self._directory.key(sha256)
-        if record is None or not hmac.compare_digest(record.sha256, sha256) or record.kind != key_kind(text):
+        if record is None or not hmac.compare_digest(record.sha256, sha256):
             raise _bad_credential()
         self._directory.note_use(record.key_id)
         return Principal(
