@@ -35,14 +35,14 @@ async def make_history(service: TenantConfig) -> str:
     return tenant_id
 
 
-async def run_command(service: TenantConfig, *arguments: str) -> tuple[int, str]:
+async def run_command(service: TenantConfig, *arguments: str, secret: str = SECRET) -> tuple[int, str]:
     """Runs the command line against the service's database."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "obc_tenant_config.admin",
         *arguments,
-        env={**os.environ, "ANALYTICS_DATABASE_URL": service.dsn, "ANALYTICS_INTERNAL_SECRET": SECRET},
+        env={**os.environ, "ANALYTICS_DATABASE_URL": service.dsn, "ANALYTICS_INTERNAL_SECRET": secret},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -194,3 +194,8 @@ async def test_the_command_line_makes_keys_and_tenants_and_verifies(service: Ten
 
     code, complaint = await run_command(service, "verify-audit", "--tenant", "nonsense")
     assert (code, "BAD_TENANT_ID" in complaint) == (1, True)
+
+
+async def test_a_setting_that_is_wrong_is_named_and_not_repeated(service: TenantConfig) -> None:
+    code, complaint = await run_command(service, "verify-audit", secret="too-short")
+    assert (code, "internal_secret" in complaint, "too-short" in complaint) == (2, True, False)

@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        print(error, file=sys.stderr)
+        # Not the error's own text, which repeats what was given: a secret may be among it.
+        for problem in error.errors():
+            print(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}", file=sys.stderr)
         return 2
     try:
         return asyncio.run(_run(options, settings))
