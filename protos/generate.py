@@ -16,7 +16,7 @@ from typing import Any
 import grpc_tools
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped]  # it ships no types
 
 ROOT = Path(__file__).resolve().parent
 GRPC_INCLUDE = Path(grpc_tools.__file__).parent / "_proto"
