@@ -67,7 +67,7 @@ async def errors_to_answers(request: web.Request, handler: Handler) -> web.Strea
     except web.HTTPMethodNotAllowed as error:
         allow = error.allowed_methods
         failure = Unimplemented("METHOD_NOT_ALLOWED", "This address does not know this method.")
-    except web.HTTPNotFound:
+    except (web.HTTPNotFound, web.HTTPForbidden):  # forbidden is what aiohttp says of a folder of static files
         failure = NotFound("NO_ROUTE", "There is nothing at this address.")
     except web.HTTPException as error:
         if error.status < 400:
