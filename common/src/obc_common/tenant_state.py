@@ -12,7 +12,7 @@ JwtAlgorithm = Literal["RS256", "ES256", "EdDSA"]
 
 @dataclass(frozen=True, slots=True)
 class TenantRules:
-    """One version of a tenant's rules; docs/tenant-rules.md gives the order in which they apply.
+    """One version of a tenant's rules; docs/tenants.md gives the order in which they apply.
 
     Attributes:
         tenant_id: the tenant, a UUID in canonical form.

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TenantAnalyticsConfig(_message.Message):
-    """TenantAnalyticsConfig is one version of a tenant's rules. docs/tenant-rules.md gives the order in which they apply."""
+    """TenantAnalyticsConfig is one version of a tenant's rules. docs/tenants.md gives the order in which they apply."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class JwtIssuer(_message.Message):
-    """JwtIssuer is a trusted issuer of JSON Web Tokens (RFC 8725 rules apply; docs/authentication.md)."""
+    """JwtIssuer is a trusted issuer of JSON Web Tokens (RFC 8725 rules apply; docs/tenants.md)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
