@@ -17,15 +17,17 @@ from obc_ingest.salts import SaltStore
 from obc_migrations.runner import migrate
 from tests.support.eventually import eventually
 from tests.support.ingest import Ingest, event, now_ms, running_ingest
-from tests.support.tenant_config import TenantConfig, connected, running_tenant_config
+from tests.support.tenant_config import TenantConfig, connected
 
 
 @pytest.fixture
-async def fragile(own_postgres: PostgresServer, redis_server: RedisServer) -> AsyncIterator[Ingest]:
-    """An ingest service whose stores are the test's to stop."""
+async def fragile(
+    own_postgres: PostgresServer, redis_server: RedisServer, tenant_config: TenantConfig
+) -> AsyncIterator[Ingest]:
+    """An ingest service whose stores are the test's to stop; TenantConfig's database goes on."""
     dsn = own_postgres.dsn()
     await migrate(dsn)
-    async with running_tenant_config(dsn) as config, running_ingest(dsn, redis_server.url, config) as running:
+    async with running_ingest(dsn, redis_server.url, tenant_config) as running:
         yield running
 
 
