@@ -79,7 +79,6 @@ async def test_a_subscriber_that_leaves_ends_the_subscription(start_edge: StartE
 
 
 async def test_a_drain_and_a_revoked_key_end_the_stream(edge: Edge) -> None:
-    key = edge.suite.tenant_config.make_key("secret")
     for end in ("revoke", "drain"):
         key = edge.suite.tenant_config.make_key("secret")
         await edge.suite.query.updates.put(SNAPSHOT)
@@ -88,6 +87,7 @@ async def test_a_drain_and_a_revoked_key_end_the_stream(edge: Edge) -> None:
             if end == "revoke":
                 edge.suite.tenant_config.revoke(key)
                 assert await next_event(answer) == ("end", None)
+                await eventually(lambda: edge.suite.query.live_streams == 0)
             else:
                 drain = asyncio.create_task(edge.gateway.drain())
                 assert await next_event(answer) == ("end", None)
@@ -161,6 +161,7 @@ async def test_a_revoked_key_and_a_drain_close_the_socket(edge: Edge) -> None:
             if end == "revoke":
                 edge.suite.tenant_config.revoke(key)
                 assert await close_code(ws) == code
+                await eventually(lambda: edge.suite.query.live_streams == 0)
             else:
                 drain = asyncio.create_task(edge.gateway.drain())
                 assert await close_code(ws) == code

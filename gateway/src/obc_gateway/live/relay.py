@@ -23,15 +23,15 @@ async def relay(
     """Sends updates until the end, and says which end it was.
 
     Args:
-        feed: opened; its first update is taken out already.
-        first: that update.
+        feed: opened.
+        first: its first update, when that was taken out already.
         send: one update to the client; waits while the client does not read, raises PeerGoneError.
         watch: reasons to end from outside.
         others: whatever else runs beside it (heartbeats, reading a socket); returns or raises at the end.
     """
 
     async def forward() -> Ending:
-        update = first
+        update = first or await feed.next()
         while update is not None:
             await send(update)
             update = await feed.next()

@@ -101,10 +101,9 @@ class LiveSocketHandler:
                 principal = await self._access.identify(request, credentials.Credential(auth.token))
             await self._access.count(principal)
             feed = LiveFeed(self._client, principal, live_pb2.StreamLiveRequest())
-            first = await feed.first(self._settings.query_deadline_seconds)
             return await relay(
                 feed,
-                first,
+                None,
                 lambda update: peer.send(_frame(update)),
                 self._watch_for(principal),
                 lambda: self._listen(peer),
