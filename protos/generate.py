@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc_tools
+import grpc_tools  # type: ignore[import-untyped]  # it ships no types
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
-from grpc_tools import protoc  # type: ignore[import-untyped]  # it ships no types
+from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent
 GRPC_INCLUDE = Path(grpc_tools.__file__).parent / "_proto"
