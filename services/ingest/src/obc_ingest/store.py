@@ -37,7 +37,7 @@ FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, event_id)
 JOIN event_ids ids ON ids.tenant_id = wanted.tenant_id AND ids.event_id = wanted.event_id
 """
 
-_EVENT_COLUMNS = (
+EVENT_COLUMNS = (
     "tenant_id",
     "event_id",
     "user_id",
@@ -99,7 +99,7 @@ class EventStore:
             asyncpg.PostgresError, asyncpg.InterfaceError, OSError: nothing was stored, or (connection lost during the
                 commit) nobody knows; sending the same ids again is safe.
         """
-        rows = [_event_row(event) for event in events]
+        rows = [event_row(event) for event in events]
         await self._partitions.ensure({month_of(row[12]) for row in rows})
         async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
             duplicates: dict[str, int] = {}
@@ -112,7 +112,7 @@ class EventStore:
                         connection, [event for event, _ in pairs if key_of(event) not in fresh]
                     )
             if rows:
-                await connection.copy_records_to_table("analytics_events", records=rows, columns=_EVENT_COLUMNS)
+                await connection.copy_records_to_table("analytics_events", records=rows, columns=EVENT_COLUMNS)
             if bad_rows:
                 await connection.copy_records_to_table(
                     "bad_rows", records=[_bad_row(row) for row in bad_rows], columns=_BAD_ROW_COLUMNS
@@ -147,8 +147,8 @@ def is_missing_partition(error: BaseException) -> bool:
     return isinstance(error, asyncpg.CheckViolationError) and not error.constraint_name
 
 
-def _event_row(event: Event) -> tuple[Any, ...]:
-    """In the order of _EVENT_COLUMNS. Absent texts are NULL."""
+def event_row(event: Event) -> tuple[Any, ...]:
+    """In the order of EVENT_COLUMNS. Absent texts are NULL."""
     return (
         event.tenant_id,
         event.event_id,
