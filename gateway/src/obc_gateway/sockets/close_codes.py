@@ -37,6 +37,8 @@ CLIENT_GONE = Ending(None, "CLIENT_GONE")
 
 def ending_for(error: DomainError) -> Ending:
     """The ending that tells a client why it may not go on; it should reconnect only for RESTART."""
+    if error.reason == "KEY_REVOKED":  # ingest may notice it before this process does
+        return Ending(Close.REVOKED, error.reason, wait_for_acks=False)
     if isinstance(error, Unauthenticated):
         return Ending(Close.UNAUTHENTICATED, error.reason, wait_for_acks=False)
     if isinstance(error, PermissionDenied):
