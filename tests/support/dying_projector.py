@@ -14,6 +14,7 @@ from obc_query.freshness import Freshness
 from obc_query.projection import log
 from obc_query.projection import projector as projector_module
 from obc_query.projection.projector import Projector
+from obc_query.projection.writer import insert_rows
 from obc_query.warehouse import Warehouse
 
 
@@ -62,9 +63,9 @@ if __name__ == "__main__":
     if step == "intent":
         log.write_intent = after(log.write_intent)
     elif step == "insert":
-        projector_module.insert_rows = after(projector_module.insert_rows)
+        vars(projector_module)["insert_rows"] = after(insert_rows)
     elif step == "done":
         log.write_done = after(log.write_done)
     elif step.startswith("inside:"):
-        projector_module.insert_rows = during(projector_module.insert_rows, float(step.removeprefix("inside:")))
+        vars(projector_module)["insert_rows"] = during(insert_rows, float(step.removeprefix("inside:")))
     asyncio.run(run(dsn, url))

@@ -1,6 +1,7 @@
 """The projector copies every committed event exactly once, whatever happens in between."""
 
 import uuid
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,7 +12,8 @@ from obc_query.projection import projector as projector_module
 from obc_query.projection.writer import insert_rows
 from obc_query.schema import drop_tables
 from obc_query.warehouse import Handle
-from tests.support.read_model import ReadModel
+from tests.support.databases import Databases
+from tests.support.read_model import ReadModel, open_read_model
 from tests.support.stored_events import Stored, ensure_partitions, insert_events, insert_with
 
 NOW = 1_760_000_000_000
@@ -111,7 +113,7 @@ async def test_a_failure_at_any_step_is_made_good_by_the_next_start(
 
     target = log if step.startswith("write") else projector_module
     name = step.removesuffix("_half")
-    real = half if step == "insert_rows_half" else getattr(target, name)
+    real: Any = half if step == "insert_rows_half" else getattr(target, name)
 
     def dying(*arguments: object) -> None:
         if moment == "after":
@@ -145,9 +147,9 @@ async def test_rebuild_starts_from_nothing(read_model: ReadModel, tenant_id: str
     assert counts(read_model) == (10, 10)
 
 
-async def test_the_store_of_another_database_is_dropped(read_model: ReadModel, tenant_id: str, databases) -> None:  # type: ignore[no-untyped-def]  # the fixture's class is the test support's own
-    from tests.support.read_model import open_read_model
-
+async def test_the_store_of_another_database_is_dropped(
+    read_model: ReadModel, tenant_id: str, databases: Databases
+) -> None:
     await read_model.store(tenant_id, some_events(10))
     other = databases.create()
     try:

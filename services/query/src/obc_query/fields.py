@@ -96,7 +96,11 @@ def resolve_field(name: str, request_field: str) -> Field:
 
 
 def quote_key(key: str) -> str:
-    """A property key as one quoted path segment. Dots are stored as %2E, which keeps `a.b` apart from `a` in `b`."""
+    """A property key as one quoted path segment.
+
+    The engine keeps a dot of a key as %2E, which tells `a.b` from `b` in `a`; a key that holds the three characters %2E
+    itself is therefore found under the same path as the key with the dot. What is stored and listed stays apart.
+    """
     escaped = key.replace("\\", "\\\\").replace("`", "\\`").replace(".", "%2E")
     return f"`{escaped}`"
 

@@ -3,8 +3,8 @@
 How the text of a value is typed: it is compared as a string with strings; as a number with numbers when it is written
 as a JSON number; as a boolean with booleans when it is `true` or `false`. So `eq:5` finds the number 5 and the string
 "5", `eq:5.0` the number 5 and the string "5.0", `eq:05` the string "05" only. The order operators compare numbers when
-the value is a number, else strings (ISO dates sort that way). An event that lacks the field matches `neq` and no other operator. Text is case-sensitive and
-every character stands for itself.
+the value is a number, else strings (ISO dates sort that way). An event that lacks the field matches `neq` and no other
+operator but `exists:false`. Text is case-sensitive and every character stands for itself.
 """
 
 import math

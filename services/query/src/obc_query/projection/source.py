@@ -19,7 +19,7 @@ SELECT pg_snapshot_xmin(s)::text::bigint AS behind, pg_snapshot_xmax(s)::text::b
 FROM pg_current_snapshot() AS s
 """
 
-# A snapshot's xmax is one past the newest transaction that has ended; newer ones may be open. Each holds a lock on its id.
+# A snapshot's xmax is one past the newest transaction that has ended; newer ones may be open. Each has locked its id.
 _OPEN = "SELECT transactionid::text::bigint AS xid FROM pg_locks WHERE locktype = 'transactionid' AND granted"
 _EPOCH = 1 << 32
 

@@ -1,0 +1,117 @@
+"""No statement leaves without its tenant."""
+
+import ast
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import obc_query
+from obc_query.buckets import make_buckets
+from obc_query.fields import resolve_field
+from obc_query.filters import parse_filters
+from obc_query.metric_names import Family, parse_metrics
+from obc_query.questions import dashboard, live_snapshot, metrics
+from obc_query.questions.list_events import EventKey, ListQuestion, keys_statement
+from obc_query.ranges import TimeRange, parse_timezone
+from obc_query.statement import Binder, Events, Select, Statement
+
+TENANT = str(uuid.uuid4())
+SPAN = TimeRange(1_700_000_000_000, 1_700_500_000_000)
+hostile = st.text(min_size=1, max_size=40).filter(lambda text: "\x00" not in text)
+
+
+def tables_and_tenants(sql: str) -> tuple[int, int]:
+    """How often the events table is read, and how often with the tenant's predicate right behind it."""
+    bare = re.sub(r"`(?:[^`\\]|\\.)*`", "``", sql)  # a property's name may say anything
+    return (
+        len(re.findall(r"\bFROM\s+(?!\()", bare)),
+        len(re.findall(r"\bFROM events WHERE tenant_id = \{tenant:UUID\}(?: AND \(?|\s|\)|$)", bare)),
+    )
+
+
+def assert_tenant(statement: Statement) -> None:
+    tables, tenants = tables_and_tenants(statement.sql)
+    assert tables == tenants >= 1
+    assert statement.parameters["tenant"] == TENANT
+    # No placeholder is left without a value, and no value is written into the text.
+    assert set(re.findall(r"\{(p\d+):", statement.sql)) >= set(statement.parameters) - {"tenant"}
+
+
+def nested(source: Events | Select) -> st.SearchStrategy[Select]:
+    columns = st.lists(st.sampled_from(["person", "count()", "event_name AS n"]), min_size=1, max_size=3)
+    return st.builds(Select, columns=columns, source=st.just(source), group_by=st.sampled_from([(), ("person",)]))
+
+
+events = st.builds(Events, where=st.lists(st.sampled_from(["person != ''", "1 OR 1"]), max_size=3))
+selects = st.recursive(
+    events.flatmap(nested), lambda inner: inner.flatmap(nested), max_leaves=5
+)  # fmt: skip
+
+
+@given(selects)
+def test_whatever_is_built_reads_the_tenants_events_only(select: Select) -> None:
+    assert_tenant(Statement(TENANT, "test", select))
+
+
+@given(st.lists(hostile, max_size=4), st.lists(hostile, max_size=4), hostile)
+def test_every_question_carries_the_tenant_whatever_its_filters(
+    keys: list[str], values: list[str], breakdown: str
+) -> None:
+    texts = [f"properties.{key}:neq:{value}" for key, value in zip(keys, values, strict=False)]
+    filters = parse_filters([*texts, "event_name:contains:'"])
+    buckets = make_buckets(SPAN, "day", parse_timezone("Europe/Berlin"))
+    names = parse_metrics(["events,users,sessions,p95:x,count:y"])
+    question = metrics.MetricsQuestion(names, SPAN, buckets, resolve_field(f"properties.{breakdown}", "b"), filters)
+    for sampled in (False, True):
+        shape = metrics._Shape(TENANT, question, values, sampled)
+        for family in Family:
+            plan = metrics._plan(family, shape)
+            assert plan is not None
+            for statement in plan.statements:
+                assert_tenant(statement)
+    after = EventKey(SPAN.end_ms, uuid.uuid4())
+    listing = ListQuestion(SPAN.start_ms, SPAN.end_ms, [("user_id", breakdown)], filters, 10, after)
+    assert_tenant(keys_statement(TENANT, listing))
+
+
+def test_every_statement_of_the_dashboard_and_the_live_view_carries_the_tenant() -> None:
+    for statement in [
+        dashboard._totals(TENANT, SPAN),
+        dashboard._users(TENANT, SPAN),
+        dashboard._sessions(TENANT, SPAN),
+        dashboard._journey(TENANT, SPAN),
+        dashboard._lists(TENANT, SPAN, "x", dashboard._DIMENSIONS),
+        dashboard._lists(TENANT, SPAN, "x", dashboard._NAMES),
+        dashboard._performance(TENANT, SPAN),
+        dashboard.live_users_statement(TENANT, SPAN.end_ms),
+        live_snapshot._counts(TENANT, SPAN.end_ms),
+        live_snapshot._performance(TENANT, SPAN.end_ms),
+    ]:
+        assert_tenant(statement)
+
+
+@pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])
+def test_there_is_no_statement_without_a_tenant(tenant_id: str) -> None:
+    with pytest.raises(ValueError):
+        Statement(tenant_id, "test", Select(["1"], Events()))
+
+
+def test_only_one_place_in_the_service_names_the_events_table() -> None:
+    package = Path(obc_query.__file__).parent
+    places = [
+        path.relative_to(package).as_posix()
+        for path in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\bFROM events\b", node.value)
+    ]
+    assert places == ["statement.py"]
+
+
+def test_a_bound_value_never_reaches_the_text() -> None:
+    binder = Binder()
+    assert binder.bind("x'; DROP TABLE events", "String") == "{p0:String}"
+    assert binder.values == {"p0": "x'; DROP TABLE events"}
