@@ -61,6 +61,88 @@ async def test_without_postgresql_nothing_is_promised_and_the_service_recovers_u
     assert len(await fragile.stored(tenant)) == 50
 
 
+class Link:
+    """A TCP link to a server that can be made to swallow everything, as a broken network does."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._open = asyncio.Event()
+        self._open.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def __aenter__(self) -> "Link":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def swallow(self) -> None:
+        self._open.clear()
+
+    def mend(self) -> None:
+        self._open.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._open.wait()
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        for source, sink in ((reader, there_writer), (there_reader, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65_536):
+                await self._open.wait()
+                sink.write(data)
+                await sink.drain()
+        except ConnectionError:
+            pass
+        finally:
+            sink.close()
+
+
+async def test_a_network_that_swallows_everything_is_a_503_in_time_and_no_more(
+    module_database: str, redis_url: str, tenant_config: TenantConfig, postgres: PostgresServer
+) -> None:
+    async with Link(postgres.port) as link:
+        dsn = module_database.replace(f":{postgres.port}/", f":{link.port}/")
+        async with running_ingest(dsn, redis_url, tenant_config, flush_timeout_seconds=0.5) as ingest:
+            tenant = await ingest.make_tenant()
+            assert (await ingest.send(tenant, [event()]))["accepted"] == 1
+            events = [event() for _ in range(10)]
+
+            link.swallow()
+            started = time.monotonic()
+            with pytest.raises(Unavailable):
+                await ingest.send(tenant, events)
+            took = time.monotonic() - started
+            link.mend()
+
+            async def accepted() -> bool:
+                try:
+                    answer = await ingest.send(tenant, events)
+                except Unavailable:
+                    return False
+                return bool(answer["accepted"] + answer["duplicate"] == 10)
+
+            await eventually(accepted, timeout=15)
+            stored = await tenant_rows(module_database, tenant)
+    assert took < 3
+    assert stored == 11
+
+
+async def tenant_rows(dsn: str, tenant: str) -> int:
+    async with connected(dsn) as connection:
+        count: int = await connection.fetchval("SELECT count(*) FROM analytics_events WHERE tenant_id = $1", tenant)
+    return count
+
+
 async def test_what_was_accepted_survives_a_crash_of_postgresql(fragile: Ingest, own_postgres: PostgresServer) -> None:
     tenant = await fragile.make_tenant()
     accepted: set[str] = set()

@@ -140,8 +140,11 @@ class GroupCommitWriter:
         started = time.perf_counter()
         events = [event for submission in taken for event in submission.events]
         bad_rows = [row for submission in taken for row in submission.bad_rows]
+        timeout = self._limits.flush_timeout
+        # Callers are answered in time even when giving back a connection that has gone silent takes seconds of its own.
+        late = asyncio.get_running_loop().call_later(timeout, self._fail, taken, map_postgres_error(TimeoutError()))
         try:
-            async with asyncio.timeout(self._limits.flush_timeout):
+            async with asyncio.timeout(timeout):
                 verdicts = await self._flusher.flush(events, bad_rows)
         except asyncio.CancelledError:
             self._fail(taken, Unavailable("SHUTTING_DOWN", "the service is stopping", retry_after=1.0))
@@ -157,6 +160,7 @@ class GroupCommitWriter:
             self._answer(taken, verdicts)
             self._on_stored([e for e, verdict in zip(events, verdicts, strict=True) if verdict is Outcome.ACCEPTED])
         finally:
+            late.cancel()
             self._slots.release()
             self._hold(-sum(s.rows for s in taken), -sum(s.size for s in taken))
             FLUSH_SECONDS.observe(time.perf_counter() - started)
