@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from obc_common.settings import Port, RedisSettings, ServiceSettings, TenantDirectorySettings
@@ -17,12 +17,12 @@ class Settings(ServiceSettings, RedisSettings, TenantDirectorySettings):
 
     port: Port = Field(
         8000,
-        validation_alias=AliasChoices("ANALYTICS_GATEWAY_PORT", "port"),
+        alias="ANALYTICS_GATEWAY_PORT",
         description="Port of the public REST and WebSocket API; 0 = any free port.",
     )
     admin_port: Port | None = Field(
         9100,
-        validation_alias=AliasChoices("ANALYTICS_GATEWAY_ADMIN_PORT", "admin_port"),
+        alias="ANALYTICS_GATEWAY_ADMIN_PORT",
         description="Port of metrics and probes; empty = none.",
     )
     ingest_address: str = Field("127.0.0.1:50051", description="gRPC target of the ingest service.")
