@@ -59,7 +59,7 @@ async def test_an_error_of_the_engine_is_not_echoed(filled: ReadModel, tenant_id
 
 async def test_a_cancelled_statement_is_killed(filled: ReadModel, tenant_id: str) -> None:
     def running() -> int:
-        rows = filled.rows("SELECT count() FROM system.processes WHERE startsWith(query, '/* obc:')")
+        rows = filled.rows("SELECT count() FROM system.processes WHERE startsWith(Settings['log_comment'], 'obc:')")
         return int(rows[0][0])
 
     task = asyncio.create_task(filled.engine.fetch(slow(tenant_id), timeout=20))

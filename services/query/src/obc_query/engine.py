@@ -88,7 +88,7 @@ class Engine:
                 handle = await self._free.get()
         except TimeoutError:
             raise _timed_out() from None
-        mark = f"/* obc:{uuid.uuid4().hex} */"
+        mark = f"obc:{uuid.uuid4().hex}"
         left = give_up_at - self._clock.monotonic()
         future = self._start(handle, mark, statement, left)
         try:
@@ -113,11 +113,13 @@ class Engine:
             "max_execution_time": max(round(seconds, 3), 0.001),
             "max_memory_usage": self._max_memory_bytes,
             "json_type_escape_dots_in_keys": 1,
+            # Found again by it in the list of what runs; a query id cannot be given to the embedded engine.
+            "log_comment": mark,
         }
 
         def run() -> Sequence[Row]:
             with STATEMENT_SECONDS.labels(statement.purpose).time():
-                return handle.query(f"{mark} {statement.sql}", statement.parameters, settings)
+                return handle.query(statement.sql, statement.parameters, settings)
 
         def give_back(done: asyncio.Future[Sequence[Row]]) -> None:
             self._free.put_nowait(handle)
@@ -139,10 +141,10 @@ class Engine:
                 await asyncio.get_running_loop().run_in_executor(
                     self._threads,
                     self._killer.query,
-                    "KILL QUERY WHERE startsWith(query, {mark:String}) ASYNC",
+                    "KILL QUERY WHERE Settings['log_comment'] = {mark:String} ASYNC",
                     {"mark": mark},
                 )
-        except (ClickHouseError, TimeoutError) as error:
+        except (ClickHouseError, TimeoutError, RuntimeError) as error:  # RuntimeError: the threads are shut down
             # The engine's own deadline ends it a little later.
             _log.warning("kill_statement_failed", error=str(error)[:200])
 
