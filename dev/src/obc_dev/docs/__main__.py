@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from obc_dev.docs import settings
+from obc_dev.docs import api, settings
 
-PAGES: Mapping[Path, Callable[[], str]] = {settings.PATH: settings.render}
+PAGES: Mapping[Path, Callable[[], str]] = {settings.PATH: settings.render, api.PATH: api.render}
 
 
 def main() -> int:
