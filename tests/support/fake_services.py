@@ -358,7 +358,7 @@ async def fake_suite() -> AsyncIterator[FakeSuite]:
             "obc.tenant_config.v1.TenantConfigService",
         ),
     }
-    settings = ServiceSettings(internal_secret=SECRET, drain_delay_seconds=0, drain_grace_seconds=0)  # type: ignore[arg-type]  # pydantic makes it a SecretStr
+    settings = ServiceSettings(internal_secret=SECRET, drain_delay_seconds=0, drain_grace_seconds=0)
     servers: dict[str, GrpcServer] = {}
     unwell: set[str] = set()
 

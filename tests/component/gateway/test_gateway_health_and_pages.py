@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -17,14 +18,13 @@ ALL = {"database", "redis", "websocket", "worker", "ingest", "query", "tenant_co
 
 
 async def test_health_is_ok_and_names_every_service(edge: Edge) -> None:
-    async def healthy() -> dict[str, object] | None:
+    async def healthy() -> Any:
         async with edge.http.get("/health") as answer:
-            body: dict[str, object] = await answer.json()
+            body = await answer.json()
             return body if answer.status == 200 and body["status"] == "ok" else None
 
     body = await eventually(healthy)
     services = body["services"]
-    assert isinstance(services, dict)
     assert set(services) == ALL
     assert services["worker"] == "not_configured"  # it does not run: to say it is well would be a lie
 

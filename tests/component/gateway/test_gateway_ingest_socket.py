@@ -95,7 +95,8 @@ async def test_the_seeds_bare_events_count_as_batches_of_one_with_numbers_of_our
 @pytest.mark.parametrize("way", ["header", "x-api-key", "query", "subprotocol"])
 async def test_every_way_to_authenticate_at_the_upgrade(edge: Edge, way: str) -> None:
     key = edge.suite.tenant_config.make_key("write")
-    path, options = "/ws/analytics", {}
+    path = "/ws/analytics"
+    options: dict[str, Any] = {}
     if way == "header":
         options = {"headers": {"Authorization": f"Bearer {key}"}}
     elif way == "x-api-key":

@@ -4,7 +4,8 @@ import gzip
 import random
 import resource
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import zstandard
@@ -28,7 +29,7 @@ def zstd_without_size(data: bytes) -> bytes:
     return stream.compress(data) + stream.flush()
 
 
-ENCODERS = {
+ENCODERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "gzip": ("gzip", gzip.compress),
     "zlib": ("deflate", zlib.compress),
     "raw deflate": ("deflate", raw_deflate),
@@ -107,6 +108,7 @@ def zeros(total: int) -> Iterator[bytes]:
 
 def bomb(coding: str) -> bytes:
     size = 200 * 1024 * 1024
+    stream: Any
     if coding == "zstd":
         stream = zstandard.ZstdCompressor().compressobj()
     else:

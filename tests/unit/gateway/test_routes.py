@@ -7,7 +7,7 @@ from obc_gateway.rest.router import ingest_paths, patterns, route_limits
 from obc_gateway.settings import Settings
 from obc_gateway.transcoding.routes import PUBLIC_SERVICES, BadBindingError, route_table
 
-SETTINGS = Settings(internal_secret="s" * 32)  # type: ignore[arg-type]  # pydantic makes it a SecretStr
+SETTINGS = Settings(internal_secret="s" * 32)
 # For the suite's own processes, or carried by a WebSocket: not on REST.
 NOT_ON_REST = {"IngestStream", "WatchConfigs", "ResolveKey", "ReportKeyUse"}
 

@@ -20,7 +20,7 @@ from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
 from obc_common.errors import InvalidArgument
 from obc_gateway.transcoding.decoding import merge_body, merge_path, merge_query, parse_object, refuse_query
 from obc_gateway.transcoding.encoding import encode_message
-from obc_gateway.transcoding.names import enum_text, is_raw_json, json_key
+from obc_gateway.transcoding.names import enum_text, enum_type, is_raw_json, json_key, message_type
 from obc_gateway.transcoding.routes import PUBLIC_SERVICES
 
 MESSAGES = [
@@ -40,7 +40,8 @@ INTEGERS = {
 def fill(message: Message, dice: random.Random, depth: int = 0) -> None:
     """Fills a message at random; fields stay unset half of the time."""
     oneofs: set[str] = set()
-    for field in message.DESCRIPTOR.fields:
+    fields: list[Any] = list(message.DESCRIPTOR.fields)
+    for field in fields:
         if dice.random() < 0.4 or (field.containing_oneof and field.containing_oneof.name in oneofs):
             continue
         if field.containing_oneof:
@@ -48,7 +49,7 @@ def fill(message: Message, dice: random.Random, depth: int = 0) -> None:
         if field.type == FieldDescriptor.TYPE_MESSAGE:
             if depth > 3:
                 continue
-            if field.message_type.full_name == "google.protobuf.ListValue":
+            if message_type(field).full_name == "google.protobuf.ListValue":
                 getattr(message, field.name).extend(["a", True, None, 2])
                 continue
             targets = (
@@ -72,7 +73,7 @@ def scalar(field: FieldDescriptor, dice: random.Random) -> Any:
     if field.type == FieldDescriptor.TYPE_BYTES:
         return dice.randbytes(5)
     if field.type == FieldDescriptor.TYPE_ENUM:
-        return dice.choice(field.enum_type.values).number
+        return dice.choice(enum_type(field).values).number
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return dice.random() < 0.5
     if field.cpp_type in INTEGERS:
@@ -103,15 +104,15 @@ def _ours(official: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
 
 def _value(value: Any, field: FieldDescriptor) -> Any:
     if field.type == FieldDescriptor.TYPE_MESSAGE:
-        if field.message_type.full_name == "google.protobuf.ListValue":
+        if message_type(field).full_name == "google.protobuf.ListValue":
             return value
-        return _ours(value, field.message_type)
+        return _ours(value, message_type(field))
     if field.cpp_type in INTEGERS:
         return int(value)
     if is_raw_json(field):
         return orjson.loads(base64.b64decode(value) or b"{}")
     if field.type == FieldDescriptor.TYPE_ENUM:
-        return enum_text(field.enum_type.values_by_name[value])
+        return enum_text(enum_type(field).values_by_name[value])
     return value
 
 
