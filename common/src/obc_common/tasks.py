@@ -39,6 +39,9 @@ async def _keep_running(name: str, body: Body) -> None:
             await body()
             return
         except Exception:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # its clean-up failed while it was being cancelled: it must end all the same
             _log.exception("background_task_failed", task=name)
         if loop.time() - started > 60:
             delay = _FIRST_DELAY
