@@ -26,9 +26,18 @@ _CONNECT_TIMEOUT = 5.0
 
 
 async def create_pool(
-    dsn: str, *, role: str, name: str, min_size: int = 1, max_size: int = 8, command_timeout: float = 30.0
+    dsn: str,
+    *,
+    role: str,
+    name: str,
+    min_size: int = 1,
+    max_size: int = 8,
+    command_timeout: float = 30.0,
 ) -> Pool:
-    """Opens a pool whose connections act as `role`.
+    """Opens a pool whose connections act as `role`, under that role's own settings.
+
+    PostgreSQL applies what ALTER ROLE ... SET says to a login only, not to a login that takes a role: without the
+    settings given here, the role's limits and its synchronous commit would hold for nobody.
 
     `jsonb` values are bytes of JSON text in both directions: nothing is parsed that nobody reads.
 
@@ -47,8 +56,27 @@ async def create_pool(
         command_timeout=command_timeout,
         timeout=_CONNECT_TIMEOUT,
         init=use_raw_jsonb,
-        server_settings={"role": role, "application_name": name, "timezone": "UTC"},
+        # Given at connect, so that the RESET ALL of a returned connection goes back to them.
+        server_settings={
+            **await _role_settings(dsn, role),
+            "role": role,
+            "application_name": name,
+            "timezone": "UTC",
+        },
     )
+
+
+async def _role_settings(dsn: str, role: str) -> dict[str, str]:
+    """What ALTER ROLE ... SET says of a role, in every database."""
+    connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT, command_timeout=_CONNECT_TIMEOUT)
+    try:
+        settings: list[str] | None = await connection.fetchval(
+            "SELECT rolconfig FROM pg_roles WHERE rolname = $1", role
+        )
+    finally:
+        await connection.close(timeout=_CONNECT_TIMEOUT)
+    pairs = (setting.partition("=") for setting in settings or ())
+    return {name: value for name, _, value in pairs}
 
 
 async def use_raw_jsonb(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -88,8 +116,8 @@ def is_connection_failure(error: BaseException) -> bool:
     """True when the database is away, full, read-only or restarting, rather than the data being wrong."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        # 08 connection, 57P admin shutdown, 53 out of resources, 25006 read-only, 57014 cancelled by timeout
-        return state[:2] in ("08", "53") or state[:3] == "57P" or state in ("25006", "57014")
+        # 08 connection, 57P admin shutdown, 53 out of resources, 25006 read-only, 57014 and 25P03 ended by a timeout
+        return state[:2] in ("08", "53") or state[:3] == "57P" or state in ("25006", "57014", "25P03")
     return isinstance(error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError)
 
 
