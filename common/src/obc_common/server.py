@@ -20,6 +20,9 @@ _log = get_logger(__name__)
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _VERDICT_INTERVAL = 0.5
+# Once its connection is old, a stream has this long to end by itself. More than any ingest stream lives: a shorter time
+# would cut every stream of a connection at the same moment, young ones and unacknowledged batches included.
+CONNECTION_GRACE_SECONDS = 600
 _MAX_MESSAGE = 4 * 1024 * 1024 + 256 * 1024  # the largest batch and its envelope
 
 
@@ -65,7 +68,7 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", _MAX_MESSAGE),
                 ("grpc.max_send_message_length", 16 * 1024 * 1024),
                 ("grpc.max_connection_age_ms", settings.max_connection_age_seconds * 1000),
-                ("grpc.max_connection_age_grace_ms", 30_000),
+                ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_SECONDS * 1000),
                 # Below the clients' interval, or the server would answer their pings with GOAWAY.
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.http2.bdp_probe", 0),
