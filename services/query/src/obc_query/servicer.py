@@ -42,6 +42,10 @@ class Rules(Protocol):
         """A tenant's rules now; None = no such tenant."""
         ...
 
+    async def rules_of_caller(self, tenant_id: str) -> TenantRules:
+        """The same, waiting a moment for a tenant that is new. Raises Unauthenticated or Unavailable."""
+        ...
+
     def key_is_live(self, key_id: str) -> bool:
         """False when the key was revoked or has expired."""
         ...
@@ -146,6 +150,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
     ) -> AsyncIterator[live_pb2.StreamLiveResponse]:
         principal = current_principal()
         tenant_id = _tenant_of(principal)
+        await self._directory.rules_of_caller(tenant_id)
         self._require_real_time(principal)
         draining = asyncio.create_task(self._draining.wait(), name="live draining")
         try:
