@@ -37,6 +37,9 @@ class HandRules:
     def rules(self, tenant_id: str) -> TenantRules | None:
         return self.changed.get(tenant_id, default_rules(tenant_id))
 
+    async def rules_of_caller(self, tenant_id: str) -> TenantRules:
+        return self.changed.get(tenant_id, default_rules(tenant_id))
+
     def key_is_live(self, key_id: str) -> bool:
         return key_id not in self.dead_keys
 

@@ -18,7 +18,7 @@ from obc_common.clients import TenantConfigClient
 from obc_common.clock import Clock
 from obc_common.directory_codec import issuers_from, key_from, tenant_from
 from obc_common.directory_state import DirectoryState
-from obc_common.errors import DomainError, NotFound, Unavailable
+from obc_common.errors import DomainError, NotFound, Unauthenticated, Unavailable
 from obc_common.identity import service_principal
 from obc_common.key_use import KeyUseLog
 from obc_common.logs import get_logger
@@ -33,6 +33,7 @@ _SILENCE_SECONDS = 10.0  # five heartbeats: a stream that is silent for longer i
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 2.0
 _RESOLVE_TIMEOUT = 2.0
+_CATCH_UP_SECONDS = 2.0  # a change reaches every process within this time while its stream is up
 _REPORT_TIMEOUT = 5.0
 _MOST_LOOKUPS = 64
 _UNKNOWN_SECONDS = 30.0
@@ -59,6 +60,7 @@ class TenantDirectory:
         self._heard_at: float | None = None
         self._lookups: dict[bytes, asyncio.Task[KeyRecord | None]] = {}
         self._unknown: dict[bytes, float] = {}
+        self._unseen: dict[str, float] = {}  # ids of keys that were asked about before they were heard of, and when
 
     async def run(self) -> None:
         """Follows TenantConfig and reports key uses until cancelled. To be owned by `tasks.background`."""
@@ -90,6 +92,29 @@ class TenantDirectory:
         """A tenant's rules now; None = no such tenant."""
         return self._state.rules(tenant_id)
 
+    async def rules_of_caller(self, tenant_id: str) -> TenantRules:
+        """The rules of a tenant whose credential was accepted, here or by another process.
+
+        That process may have heard of a new tenant a moment earlier: a missing one is waited for.
+
+        Raises:
+            Unauthenticated: UNKNOWN_TENANT, it does not exist (any more).
+            Unavailable: TENANT_CONFIG_UNAVAILABLE, nothing is known yet.
+        """
+        rules = self.rules(tenant_id)
+        if rules is not None:
+            return rules
+        if not self.is_ready():
+            raise _unavailable()
+        with self.subscribe(tenant_id) as changes:
+            try:
+                async with asyncio.timeout(_CATCH_UP_SECONDS):
+                    while (rules := self.rules(tenant_id)) is None:
+                        await anext(changes)
+            except TimeoutError:
+                raise Unauthenticated("UNKNOWN_TENANT", "the credential's tenant does not exist") from None
+        return rules
+
     def has_tenant(self, tenant_id: str) -> bool:
         """True when the tenant exists."""
         return self._state.rules(tenant_id) is not None
@@ -112,9 +137,22 @@ class TenantDirectory:
         return record if record is not None and record.is_live(self._clock.now_ms()) else None
 
     def key_is_live(self, key_id: str) -> bool:
-        """False when the key was revoked or has expired: an open connection that used it must end."""
+        """False when the key was revoked or has expired: an open connection that used it must end.
+
+        A key that this copy never had counts as live for two seconds: whoever authenticated the caller heard of it a
+        moment earlier.
+        """
         record = self._state.key_by_id(key_id)
-        return record is not None and record.is_live(self._clock.now_ms())
+        if record is not None:
+            self._unseen.pop(key_id, None)
+            return record.is_live(self._clock.now_ms())
+        if self._state.has_ended(key_id):
+            return False
+        now = self._clock.monotonic()
+        while len(self._unseen) >= _MOST_UNKNOWN:
+            del self._unseen[next(iter(self._unseen))]
+        # While the stream is silent nobody can say; then what was believed goes on being believed.
+        return now - self._unseen.setdefault(key_id, now) < _CATCH_UP_SECONDS or self.age_seconds() > _SILENCE_SECONDS
 
     def note_use(self, key_id: str) -> None:
         """Notes that a key was used, for its `last_used_at`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from obc_common.tenant_state import JwtIssuer, KeyRecord, TenantRules, TenantState
 
 _OPERATORS = ""  # operator keys are kept like those of a tenant without a name
+_MOST_ENDED = 100_000
 
 
 class DirectoryState:
@@ -19,6 +20,7 @@ class DirectoryState:
         self._keys_of: dict[str, frozenset[KeyRecord]] = {}
         self._issuers: Mapping[str, JwtIssuer] = {}
         self._changed_at: dict[str, int] = {}
+        self._ended: dict[str, None] = {}  # ids of keys that were here and are gone, oldest first
         self.sequence = 0
         """Number of changes applied so far."""
 
@@ -33,6 +35,10 @@ class DirectoryState:
     def key_by_id(self, key_id: str) -> KeyRecord | None:
         """The key with an id, expired or not."""
         return self._keys_by_id.get(key_id)
+
+    def has_ended(self, key_id: str) -> bool:
+        """True for a key that was here and is gone; False for one that was never here, which may be too new."""
+        return key_id in self._ended
 
     @property
     def issuers(self) -> Mapping[str, JwtIssuer]:
@@ -84,5 +90,10 @@ class DirectoryState:
         for key in after:
             self._keys[key.sha256] = key
             self._keys_by_id[key.key_id] = key
+        for gone in before - after:
+            if gone.key_id not in self._keys_by_id:
+                self._ended[gone.key_id] = None
+        while len(self._ended) > _MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
         self._keys_of[owner] = after
         return before == after

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,7 +14,7 @@ from obc.tenant_config.v1 import tenant_config_service_pb2 as pb
 from obc_common.clients import TenantConfigClient
 from obc_common.clock import ManualClock, SystemClock
 from obc_common.directory import TenantDirectory
-from obc_common.errors import PermissionDenied, Unavailable, from_rpc_error
+from obc_common.errors import PermissionDenied, Unauthenticated, Unavailable, from_rpc_error
 from obc_common.identity import IdentityMinter
 from obc_common.keys import generate_key, key_sha256
 from obc_common.tasks import background
@@ -173,10 +174,42 @@ class TestDirectory:
         await service.call("DeleteJwtIssuer", delete, pb.DeleteJwtIssuerResponse)
         await eventually(lambda: "https://watch.example" not in directory.issuers(), WITHIN)
 
-        key = (await service.call("CreateKey", pb.CreateKeyRequest(kind="operator"), pb.CreateKeyResponse)).key
-        await eventually(lambda: directory.key_is_live(key.key_id), WITHIN)
-        await revoke(service, "", key.key_id)
-        await eventually(lambda: not directory.key_is_live(key.key_id), WITHIN)
+        made = await service.call("CreateKey", pb.CreateKeyRequest(kind="operator"), pb.CreateKeyResponse)
+        assert await directory.key(key_sha256(made.secret)) is not None
+        await revoke(service, "", made.key.key_id)
+        await eventually(lambda: not directory.key_is_live(made.key.key_id), WITHIN + 1)
+
+    async def test_a_new_tenant_is_waited_for_and_one_that_does_not_exist_is_refused(
+        self, service: TenantConfig, directory: TenantDirectory
+    ) -> None:
+        # Given a process that is asked about a tenant before it has heard of it
+        tenant_id = str(uuid.uuid4())
+        asked = asyncio.ensure_future(directory.rules_of_caller(tenant_id))
+        await asyncio.sleep(0)
+        # When the tenant is made
+        request = pb.CreateTenantRequest(name="New", tenant_id=tenant_id)
+        await service.call("CreateTenant", request, pb.CreateTenantResponse)
+        # Then it is answered
+        assert (await asked).tenant_id == tenant_id
+        with pytest.raises(Unauthenticated, match="does not exist"):
+            await directory.rules_of_caller(str(uuid.uuid4()))
+
+    async def test_a_key_is_live_until_it_is_heard_of_but_not_for_ever(self, service: TenantConfig) -> None:
+        # Given a key that another process accepted, and this one never hears of
+        clock = ManualClock()
+        client = TenantConfigClient(service.address, IdentityMinter(SECRET, "test"))
+        directory = TenantDirectory(client, clock)
+        try:
+            async with background({"directory": directory.run}):
+                await directory.wait_ready(5)
+                key_id = str(uuid.uuid4())
+                assert directory.key_is_live(key_id)
+                # When the time of a change has passed
+                clock.advance(3)
+                # Then it has ended
+                assert not directory.key_is_live(key_id)
+        finally:
+            await client.close()
 
     async def test_an_unknown_key_is_asked_for_once_and_then_remembered(self, service: TenantConfig) -> None:
         clock = ManualClock()

@@ -51,6 +51,19 @@ class TestState:
         assert state.key(sha("k1")) is None
         assert state.key(sha("k2")) is not None
 
+    def test_a_key_that_is_gone_has_ended_and_one_that_was_never_there_has_not(self) -> None:
+        state = DirectoryState()
+        state.apply_tenant(tenant("a", key("k1")))
+        state.apply_tenant(tenant("a"))
+        assert state.has_ended("k1")
+        assert not state.has_ended("k2")
+
+    def test_a_key_that_only_changed_has_not_ended(self) -> None:
+        state = DirectoryState()
+        state.apply_tenant(tenant("a", key("k1")))
+        state.apply_tenant(tenant("a", key("k1", expires_at_ms=5)))
+        assert not state.has_ended("k1")
+
     def test_a_key_with_a_new_end_is_replaced(self) -> None:
         state = DirectoryState()
         state.apply_tenant(tenant("a", key("k1")))

@@ -6,7 +6,6 @@ from typing import Any
 from obc_common.clock import Clock
 from obc_common.context import Principal, RequestInfo
 from obc_common.directory import TenantDirectory
-from obc_common.errors import Unauthenticated, Unavailable
 from obc_common.logs import get_logger
 from obc_common.postgres import is_connection_failure, map_postgres_error
 from obc_common.ratelimit import Bucket, RateLimiter
@@ -74,7 +73,7 @@ class Ingestor:
             Unavailable: nothing was promised; the same batch may be sent again.
         """
         tenant_id = principal.require_tenant()
-        rules = self._rules(tenant_id)
+        rules = await self._rules(tenant_id)
         await self._take_rate(principal, len(batch.events))
         self._writer.check_room(len(batch.events), batch.size)
         now = self._clock.now_ms()
@@ -98,12 +97,8 @@ class Ingestor:
             RESULTS.labels(result.outcome.value, result.code).inc()
         return BatchResult(batch.batch_id, results)
 
-    def _rules(self, tenant_id: str) -> RuleSet:
-        rules = self._directory.rules(tenant_id)
-        if rules is None:
-            if not self._directory.is_ready():
-                raise Unavailable("TENANT_CONFIG_UNAVAILABLE", "tenant configuration is not known yet", retry_after=1.0)
-            raise Unauthenticated("UNKNOWN_TENANT", "the credential's tenant does not exist")
+    async def _rules(self, tenant_id: str) -> RuleSet:
+        rules = await self._directory.rules_of_caller(tenant_id)
         known = self._rule_sets.get(tenant_id)
         if known is None or known[0] != rules.version:
             known = (rules.version, RuleSet.of(rules))

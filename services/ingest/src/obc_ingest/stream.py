@@ -88,7 +88,7 @@ class IngestStream:
             Unauthenticated: KEY_REVOKED, after the last ack.
         """
         with self._directory.subscribe(self._principal.require_tenant()) as changes:
-            yield self._ready()
+            yield await self._ready()
             work = asyncio.create_task(self._work(requests, changes))
             try:
                 while (message := await self._outbox.get()) is not None:
@@ -169,12 +169,8 @@ class IngestStream:
             age = min(age, max(0.0, (self._principal.expires_at_ms - self._clock.now_ms()) / 1000))
         await asyncio.sleep(age)
 
-    def _ready(self) -> pb.IngestStreamResponse:
-        rules = self._directory.rules(self._principal.tenant_id)
-        if rules is None:
-            if not self._directory.is_ready():
-                raise Unavailable("TENANT_CONFIG_UNAVAILABLE", "tenant configuration is not known yet", retry_after=1.0)
-            raise Unauthenticated("UNKNOWN_TENANT", "the credential's tenant does not exist")
+    async def _ready(self) -> pb.IngestStreamResponse:
+        rules = await self._directory.rules_of_caller(self._principal.tenant_id)
         self._told_version = rules.version
         return pb.IngestStreamResponse(
             ready=pb.StreamReady(
