@@ -23,12 +23,17 @@ class Subscriber:
     def __init__(self) -> None:
         self.events: dict[str, float] = {}
         self.snapshots: list[dict[str, Any]] = []
+        self.ended = ""
 
     def take(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "events":
             self.events.update((event["event_id"], time.monotonic()) for event in data["events"])
         elif kind == "snapshot":
             self.snapshots.append(data)
+
+    def started(self) -> bool:
+        assert not self.ended, self.ended
+        return bool(self.snapshots)
 
     def saw(self, event_id: str) -> bool:
         return event_id in self.events
@@ -47,15 +52,16 @@ async def socket_subscriber(product: Product, tenant: Tenant) -> AsyncIterator[S
     subscriber = Subscriber()
 
     async def follow(socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
+        while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
             frame = orjson.loads(message.data)
             subscriber.take(frame["type"], frame)
+        subscriber.ended = f"{message.type.name} {message.data} {message.extra}"
 
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{product.ws_url}/v1/live/ws") as socket:
         await socket.send_json({"type": "auth", "token": tenant.secret_key})
         task = asyncio.create_task(follow(socket))
         try:
-            await eventually(lambda: subscriber.snapshots, timeout=10)
+            await eventually(subscriber.started, timeout=20)
             yield subscriber
         finally:
             task.cancel()
@@ -75,6 +81,7 @@ async def sse_subscriber(product: Product, tenant: Tenant) -> AsyncIterator[Subs
                 kind = line.removeprefix("event: ")
             elif line.startswith("data: "):
                 subscriber.take(kind, orjson.loads(line.removeprefix("data: ")))
+        subscriber.ended = "the stream ended"
 
     headers = {"Authorization": f"Bearer {tenant.secret_key}"}
     async with aiohttp.ClientSession(headers=headers) as session, session.get(f"{product.url}/v1/live") as response:
@@ -82,7 +89,7 @@ async def sse_subscriber(product: Product, tenant: Tenant) -> AsyncIterator[Subs
         assert response.content_type == "text/event-stream"
         task = asyncio.create_task(follow(response))
         try:
-            await eventually(lambda: subscriber.snapshots, timeout=10)
+            await eventually(subscriber.started, timeout=20)
             yield subscriber
         finally:
             task.cancel()
