@@ -1,5 +1,6 @@
 """POST of batches through a real gateway."""
 
+import asyncio
 import gzip
 import io
 import zlib
@@ -190,6 +191,29 @@ async def test_bodies_over_the_budget_of_the_process_are_shed_with_503(start_edg
     headers = edge.key("write") | {"Content-Type": "application/json"}
     async with edge.http.post(PATHS[0], data=io.BytesIO(b" " * (2 * 1024 * 1024)), headers=headers) as answer:
         assert (answer.status, (await answer.json())["error"]["reason"]) == (503, "OVERLOADED")
+
+
+async def test_line_21_bodies_that_are_announced_and_not_sent_take_no_room_from_others(start_edge: StartEdge) -> None:
+    # given somebody without a credential who announces more than the room for all bodies
+    edge = await start_edge(max_body_bytes_in_flight=4 * 1024 * 1024)
+    head = b"POST /v1/events:batch HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 4194304\r\n\r\n{"
+    writers = []
+    for _ in range(8):
+        _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(head)
+        await writer.drain()
+        writers.append(writer)
+    try:
+        # then the batches of others are taken, with the key in a header and in the body
+        key = edge.suite.tenant_config.make_key("write")
+        async with edge.http.post(PATHS[0], json=BATCH, headers={"X-API-Key": key}) as answer:
+            assert answer.status == 200
+        async with edge.http.post(PATHS[0], json=BATCH | {"key": key}) as answer:
+            assert answer.status == 200
+    finally:
+        for writer in writers:
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_the_extra_prefix_serves_the_same_routes(start_edge: StartEdge) -> None:

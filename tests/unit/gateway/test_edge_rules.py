@@ -16,7 +16,7 @@ from obc_gateway.access import credentials
 from obc_gateway.access.checks import check_origin, check_tenant
 from obc_gateway.access.credentials import Credential
 from obc_gateway.access.failure_limiter import FailureLimiter
-from obc_gateway.bodies.budget import BodyBudget, expected_bytes
+from obc_gateway.bodies.budget import UNKNOWN_CALLER, BodyBudget
 from obc_gateway.edge.client_address import ProxyTrust, limiter_network
 from obc_gateway.edge.correlation import correlation_id
 from obc_gateway.edge.cors import CorsPolicy
@@ -159,16 +159,26 @@ def test_correlation_ids_are_kept_when_well_formed() -> None:
         assert correlation_id(bad) != bad
 
 
-def test_the_body_budget_is_given_back() -> None:
-    budget = BodyBudget(10)
-    with budget.hold(10), pytest.raises(Unavailable), budget.hold(1):
-        pass
-    with budget.hold(10):
-        pass
-    assert expected_bytes(None, False, 100) == 100
-    assert expected_bytes(7, False, 100) == 7
-    assert expected_bytes(7, True, 100) == 70
-    assert expected_bytes(70, True, 100) == 100
+def test_bodies_under_way_are_bounded_together_and_by_caller() -> None:
+    budget = BodyBudget(16)
+    with budget.hold("a") as of_a, budget.hold("b") as of_b:
+        # given a tenant that has its share, half of the room
+        of_a.grow(5)
+        of_a.grow(8)
+        with pytest.raises(Unavailable):
+            of_a.grow(9)
+        # then another has room, and those who are nobody yet have a quarter together
+        of_b.grow(4)
+        with budget.hold(UNKNOWN_CALLER) as first, budget.hold(UNKNOWN_CALLER) as second:
+            first.grow(3)
+            with pytest.raises(Unavailable):
+                second.grow(2)
+            second.grow(1)
+            with pytest.raises(Unavailable):
+                of_b.grow(5)
+    # when all of it is given back
+    with budget.hold("a") as of_a:
+        of_a.grow(8)
 
 
 def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

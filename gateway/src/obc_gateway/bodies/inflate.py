@@ -26,6 +26,11 @@ _RAW = -15
 class Inflater(Protocol):
     """Takes a body in pieces. After an error it must not be used again."""
 
+    @property
+    def size(self) -> int:
+        """Inflated bytes so far."""
+        ...
+
     def feed(self, piece: bytes) -> None:
         """Takes the next piece. Raises OutOfRange(BODY_TOO_LARGE) or InvalidArgument(BAD_ENCODING)."""
         ...
@@ -68,6 +73,10 @@ class Verbatim:
         self._limit = limit
         self._body = bytearray()
 
+    @property
+    def size(self) -> int:
+        return len(self._body)
+
     def feed(self, piece: bytes) -> None:
         if len(self._body) + len(piece) > self._limit:
             raise too_large(self._limit)
@@ -86,6 +95,10 @@ class ZlibInflater:
         self._start = b""
         self._stream: zlib._Decompress | None = zlib.decompressobj(_GZIP) if gzip else None
         self._body = bytearray()
+
+    @property
+    def size(self) -> int:
+        return len(self._body)
 
     def feed(self, piece: bytes) -> None:
         if self._stream is None:

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from obc_common.errors import Cancelled, DeadlineExceeded, InvalidArgument
+from obc_gateway.bodies.budget import Held
 from obc_gateway.bodies.errors import too_large
 from obc_gateway.bodies.inflate import open_inflater
 
@@ -16,18 +17,20 @@ JSON_OR_BEACON = frozenset({"application/json", "text/plain"})
 
 
 async def read_body(
-    request: web.BaseRequest, *, media_types: Collection[str], limit: int, deadline_seconds: float
+    request: web.BaseRequest, held: Held, *, media_types: Collection[str], limit: int, deadline_seconds: float
 ) -> bytes:
     """The inflated body.
 
     Args:
         request: its body must not have been read yet.
+        held: counts its bytes as they come.
         media_types: accepted Content-Types; a request without a body needs none.
         limit: most bytes, on the wire and inflated.
         deadline_seconds: from now until the last byte.
 
     Raises:
-        DomainError: UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, BODY_TOO_LARGE, BAD_ENCODING, BODY_TIMEOUT.
+        DomainError: UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, BODY_TOO_LARGE, BAD_ENCODING, BODY_TIMEOUT,
+            OVERLOADED.
     """
     if not request.body_exists:
         return b""
@@ -48,6 +51,7 @@ async def read_body(
                 if received > limit:
                     raise too_large(limit)
                 inflater.feed(piece)
+                held.grow(inflater.size)
     except TimeoutError as error:
         raise DeadlineExceeded("BODY_TIMEOUT", f"The body did not arrive within {deadline_seconds:g} s.") from error
     except (web.RequestPayloadError, HttpProcessingError) as error:

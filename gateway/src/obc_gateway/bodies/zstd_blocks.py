@@ -30,6 +30,10 @@ class ZstdInflater:
         self._last_block_seen = False
         self._complete = False
 
+    @property
+    def size(self) -> int:
+        return len(self._body) + len(self._pending)
+
     def feed(self, piece: bytes) -> None:
         self._pending += piece
         if not self._frame_open and not self._open_frame(at_end=False):

@@ -9,7 +9,7 @@ from obc_common.errors import Internal
 from obc_gateway.access import credentials
 from obc_gateway.access.callers import Callers
 from obc_gateway.access.checks import check_origin, check_tenant
-from obc_gateway.bodies.budget import BodyBudget, expected_bytes
+from obc_gateway.bodies.budget import UNKNOWN_CALLER, BodyBudget
 from obc_gateway.bodies.reading import JSON_OR_BEACON, read_body
 from obc_gateway.edge.request_info import RequestReader
 from obc_gateway.transcoding.routes import RouteLimits
@@ -48,10 +48,11 @@ class BatchHandler:
         credential = credentials.from_headers(request.headers) or credentials.from_query(request.query)
         # Whoever shows a credential early is checked before the body is read.
         principal = await self._identify(request, credential) if credential else None
-        compressed = "Content-Encoding" in request.headers
-        with self._budget.hold(expected_bytes(request.content_length, compressed, self._limits.body_bytes)):
+        owner = UNKNOWN_CALLER if principal is None else principal.tenant_id or principal.subject
+        with self._budget.hold(owner) as held:
             body = await read_body(
                 request,
+                held,
                 media_types=JSON_OR_BEACON,
                 limit=self._limits.body_bytes,
                 deadline_seconds=self._body_seconds,

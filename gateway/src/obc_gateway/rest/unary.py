@@ -8,7 +8,7 @@ from obc_common.ratelimit import RateLimiter
 from obc_gateway.access import credentials
 from obc_gateway.access.callers import Callers
 from obc_gateway.access.checks import check_tenant
-from obc_gateway.bodies.budget import BodyBudget, expected_bytes
+from obc_gateway.bodies.budget import BodyBudget
 from obc_gateway.bodies.reading import JSON, read_body
 from obc_gateway.edge.request_info import RequestReader
 from obc_gateway.transcoding.decoding import merge_body, merge_path, merge_query, parse_object, refuse_query
@@ -91,7 +91,7 @@ class UnaryHandler:
             merge_query(message, request.query.items())
         else:
             refuse_query(request.query)
-            body = parse_object(await self._read(request))
+            body = parse_object(await self._read(request, principal))
             named = body.get("tenant_id")
             if "tenant_id" in message.DESCRIPTOR.fields_by_name and isinstance(named, str):
                 check_tenant(principal, named)
@@ -106,7 +106,7 @@ class UnaryHandler:
         )
         return web.Response(body=encode_message(answer), content_type="application/json")
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.Request, principal: Principal) -> bytes:
         limit = self._route.limits.body_bytes
-        with self._budget.hold(expected_bytes(request.content_length, "Content-Encoding" in request.headers, limit)):
-            return await read_body(request, media_types=JSON, limit=limit, deadline_seconds=self._body_seconds)
+        with self._budget.hold(principal.tenant_id or principal.subject) as held:
+            return await read_body(request, held, media_types=JSON, limit=limit, deadline_seconds=self._body_seconds)
