@@ -152,14 +152,14 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
             if route.streaming:
                 return LiveEventsHandler(settings, query, access, admission, watch_for).handle
             if route.service == INGEST:
-                return BatchHandler(ingest, callers, reader, budget, route.limits, settings.body_seconds).handle
+                return BatchHandler(ingest, callers, reader, cors, budget, route.limits, settings.body_seconds).handle
             return UnaryHandler(route, clients[route.service], access, reader, budget, settings.body_seconds).handle
 
         app = web.Application(middlewares=[observe(lifecycle), errors_to_answers, answer_preflights(cors)])
         app.on_response_prepare.append(add_answer_headers)
         add_routes(app, {route: handler_for(route) for route in routes}, settings.extra_prefix)
         sockets = IngestSocketHandler(
-            settings, ingest, callers, reader, directory, clock, admission, lifecycle.draining
+            settings, ingest, callers, reader, cors, directory, clock, admission, lifecycle.draining
         )
         for path in _INGEST_SOCKETS:
             app.router.add_get(path, sockets.handle, allow_head=False)

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
+import aiohttp
 import orjson
 import pytest
 
@@ -228,6 +229,30 @@ async def test_line_28_a_write_key_with_a_list_of_origins(edge: Edge, origin: st
     async with edge.http.post("/v1/events:batch", json=BATCH, headers=headers) as answer:
         assert answer.status == status
         assert answer.headers.get("Access-Control-Allow-Origin") == (origin if status == 200 else None)
+
+
+async def test_line_28_a_list_of_the_operator_holds_for_what_has_no_preflight(start_edge: StartEdge) -> None:
+    # given an operator who lists the pages that may send, and a key without a list
+    edge = await start_edge(cors_origins="https://shop.example")
+    key = edge.key("write")
+    own = f"http://127.0.0.1:{edge.port}"
+    for origin, allowed in (
+        ("https://shop.example", True),
+        (own, True),
+        (None, True),
+        ("https://evil.example", False),
+        ("null", False),
+    ):
+        headers = key | ({"Origin": origin} if origin else {})
+        # when a beacon is sent
+        async with edge.http.post("/v1/events:batch", json=BATCH, headers=headers) as answer:
+            assert answer.status == (200 if allowed else 403), origin
+        # when a socket is opened
+        try:
+            async with edge.http.ws_connect("/v1/stream", headers=headers):
+                assert allowed, origin
+        except aiohttp.WSServerHandshakeError as error:
+            assert (error.status, allowed) == (403, False), origin
 
 
 async def test_a_page_may_read_why_its_key_was_refused(edge: Edge) -> None:

@@ -1,7 +1,7 @@
 """CORS: which pages may send events, and which may read the API. Credentials (cookies) are never allowed.
 
 A preflight carries no key, so it cannot be checked against a key's origins: for ingest any real origin passes, unless
-the operator restricts them. The request itself is checked against its key (`access.origin_check`).
+the operator restricts them. The request itself is checked against that list and against its key (`access.checks`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from aiohttp import web
 
 from obc_common.errors import PermissionDenied
-from obc_gateway.edge.origins import normal_origin
+from obc_gateway.edge.origins import is_same_origin, normal_origin
 
 _ALLOWED_HEADERS = ", ".join(
     (
@@ -54,6 +54,18 @@ class CorsPolicy:
     def is_listed(self, origin: str) -> bool:
         """True when the operator lists the origin."""
         return origin in self._origins
+
+    def check_sender(self, origin_header: str | None, host: str) -> None:
+        """Raises PermissionDenied(ORIGIN_NOT_ALLOWED) when a page sends events that the operator does not list.
+
+        A beacon and a WebSocket have no preflight, so the list must be looked at again here. Pages of our own may send;
+        what is no browser names no origin and is left to its key.
+        """
+        if origin_header is None or not self._origins:
+            return
+        origin = normal_origin(origin_header)
+        if origin is None or not (origin in self._origins or is_same_origin(origin, host)):
+            raise PermissionDenied("ORIGIN_NOT_ALLOWED", "Pages of this origin may not send events.")
 
     def preflight(self, path: str, origin_header: str | None, methods: Iterable[str]) -> Mapping[str, str]:
         """The headers of a preflight's answer.

@@ -11,6 +11,7 @@ from obc_gateway.access.callers import Callers
 from obc_gateway.access.checks import check_origin, check_tenant
 from obc_gateway.bodies.budget import UNKNOWN_CALLER, BodyBudget
 from obc_gateway.bodies.reading import JSON_OR_BEACON, read_body
+from obc_gateway.edge.cors import CorsPolicy
 from obc_gateway.edge.request_info import RequestReader
 from obc_gateway.transcoding.routes import RouteLimits
 
@@ -22,6 +23,7 @@ class BatchHandler:
         client: ingest.
         callers: identifies the sender.
         reader: what is passed on about the request.
+        cors: knows which pages may send.
         budget: bytes of all bodies under way.
         limits: body size and deadline.
         body_seconds: deadline of the upload.
@@ -32,6 +34,7 @@ class BatchHandler:
         client: IngestClient,
         callers: Callers,
         reader: RequestReader,
+        cors: CorsPolicy,
         budget: BodyBudget,
         limits: RouteLimits,
         body_seconds: float,
@@ -39,12 +42,14 @@ class BatchHandler:
         self._client = client
         self._callers = callers
         self._reader = reader
+        self._cors = cors
         self._budget = budget
         self._limits = limits
         self._body_seconds = body_seconds
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers one request."""
+        self._cors.check_sender(request.headers.get("Origin"), request.host)
         credential = credentials.from_headers(request.headers) or credentials.from_query(request.query)
         # Whoever shows a credential early is checked before the body is read.
         principal = await self._identify(request, credential) if credential else None

@@ -12,6 +12,7 @@ from obc_common.errors import DomainError
 from obc_gateway.access import credentials
 from obc_gateway.access.callers import Callers
 from obc_gateway.access.checks import check_origin, check_tenant, refuse_null_origin
+from obc_gateway.edge.cors import CorsPolicy
 from obc_gateway.edge.request_info import RequestReader
 from obc_gateway.settings import Settings
 from obc_gateway.sockets.admission import SocketAdmission
@@ -31,6 +32,7 @@ class IngestSocketHandler:
         client: ingest.
         callers: identifies the sender.
         reader: what is passed on about the request.
+        cors: knows which pages may send.
         directory: knows which keys are live.
         clock: time.
         admission: bounds open sockets.
@@ -43,6 +45,7 @@ class IngestSocketHandler:
         client: IngestClient,
         callers: Callers,
         reader: RequestReader,
+        cors: CorsPolicy,
         directory: TenantDirectory,
         clock: Clock,
         admission: SocketAdmission,
@@ -52,6 +55,7 @@ class IngestSocketHandler:
         self._client = client
         self._callers = callers
         self._reader = reader
+        self._cors = cors
         self._directory = directory
         self._clock = clock
         self._admission = admission
@@ -59,6 +63,7 @@ class IngestSocketHandler:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers one request."""
+        self._cors.check_sender(request.headers.get("Origin"), request.host)
         with self._admission.admit("ingest"):
             principal = await self._principal_at_upgrade(request)
             socket = web.WebSocketResponse(
