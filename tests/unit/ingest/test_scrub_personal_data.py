@@ -160,13 +160,34 @@ def test_a_bad_row_of_a_minimal_tenant_keeps_what_a_good_one_would() -> None:
     assert body == {"event_id": "x", "session_id": "s"}
 
 
+@pytest.mark.parametrize("raw", [{"event_id": "anna@shop.example"}, {"properties": {"anna@shop.example": 1}}])
+def test_a_bad_row_names_nobody_in_its_id_its_field_its_message_or_its_keys(raw: dict[str, object]) -> None:
+    bad = Rejected("int_range", "properties.anna@shop.example", "too large: anna@shop.example")
+    row = bad_row(raw, bad, "t", 1, "js/1", minimal=False)
+
+    assert "anna" not in row.event_id + row.field + row.message + row.body.decode()
+    assert row.field == REDACTED
+
+
+def test_a_bad_row_keeps_no_address_of_the_client() -> None:
+    body, _ = row_of({"ip": "203.0.113.9", "client_ip": "203.0.113.9", "properties": {"ip": "left to the tenant"}})
+
+    assert body == {"ip": REDACTED, "client_ip": REDACTED, "properties": {"ip": "left to the tenant"}}
+
+
 def test_a_bad_row_is_bounded_whatever_it_is() -> None:
     deep: object = 1
     for _ in range(900):
         deep = [deep]
     started = time.perf_counter()
 
-    for monster in (deep, {"a": "x" * 4_000_000}, list(range(1_000_000)), {str(n): "x" * 100 for n in range(40_000)}):
+    for monster in (
+        deep,
+        {"a": "x" * 4_000_000},
+        list(range(1_000_000)),
+        {str(n): "x" * 100 for n in range(40_000)},
+        {"k" * 4_000_000: 1},
+    ):
         assert row_of(monster)[1] is True
 
     assert time.perf_counter() - started < 1.0
