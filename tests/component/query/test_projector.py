@@ -5,9 +5,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog.testing
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from obc_query.projection import log
+from obc_query.projection import log, writer
 from obc_query.projection import projector as projector_module
 from obc_query.projection.writer import insert_rows
 from obc_query.schema import drop_tables
@@ -164,17 +165,22 @@ async def test_the_store_of_another_database_is_dropped(
 async def test_properties_the_engine_cannot_read_do_not_stop_the_others(
     read_model: ReadModel, tenant_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    logger = structlog.testing.CapturingLogger()
+    monkeypatch.setattr(writer, "_log", logger)
     poison = Stored(NOW, properties={"poison": 1})
     real = Handle.insert_tsv
 
     def refusing(self: Handle, table: str, columns: tuple[str, ...], data: bytes, settings: dict[str, object]) -> None:
         if b'"poison"' in data:
-            raise DatabaseError("Code: 117. DB::Exception: Cannot parse JSON object")
+            raise DatabaseError("Code: 117. DB::Exception: Cannot parse JSON object here: of anna@shop.example")
         real(self, table, columns, data, settings)
 
     monkeypatch.setattr(Handle, "insert_tsv", refusing)
     await read_model.store(tenant_id, [*some_events(5), poison, *some_events(5)])
     assert counts(read_model) == (11, 11)
+    # the engine's text quotes the row, and a row is about somebody
+    [logged] = logger.calls
+    assert logged.kwargs["code"] == 117 and "anna" not in str(logged)
 
 
 async def test_the_version_moves_for_the_tenants_of_a_batch_only(read_model: ReadModel, tenant_id: str) -> None:

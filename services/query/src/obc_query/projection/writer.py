@@ -1,6 +1,5 @@
 """Inserts one batch of rows, so that a repeated insert of it adds exactly what is missing."""
 
-import orjson
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from obc_common.logs import get_logger
@@ -77,7 +76,7 @@ def _insert_without_properties(handle: Handle, line: bytes, token: str, error: C
         "unreadable_properties",
         tenant_id=columns[0].decode(),
         event_id=columns[1].decode(),
-        error=orjson.dumps(str(error)[:300]).decode(),
+        code=error_code(error),  # never its text: that quotes the row
     )
     UNREADABLE_PROPERTIES.inc()
     columns[_PROPERTIES] = b"{}"
