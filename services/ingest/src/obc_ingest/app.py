@@ -22,6 +22,7 @@ from obc_common.tasks import background
 from obc_ingest.durability import DurabilityCheck
 from obc_ingest.flush import Flusher
 from obc_ingest.ingestor import Ingestor
+from obc_ingest.intake import Intake
 from obc_ingest.live_publisher import LivePublisher
 from obc_ingest.partitions import Partitions
 from obc_ingest.salts import SaltStore
@@ -36,6 +37,7 @@ SERVICE = "obc.ingest.v1.IngestService"
 _ROLE = "obc_ingest"
 _DURABILITY_INTERVAL = 30.0
 _REDIS_TIMEOUT = 1.0
+_UNPACKED_AT_ONCE = 8 * 1024 * 1024  # two of the largest batches, some 200 MiB when they are parsed
 
 
 @asynccontextmanager
@@ -76,6 +78,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             directory=directory,
             limiter=RateLimiter(redis, clock),
             salts=salts,
+            intake=Intake(_UNPACKED_AT_ONCE, settings.queue_bytes),
             writer=writer,
             limits=limits,
             rate_per_second=settings.ingest_rate_per_second,

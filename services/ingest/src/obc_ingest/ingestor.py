@@ -1,6 +1,7 @@
 """One batch from its decoded form to one result per event: judge, apply the tenant's rules, store."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from obc_common.clock import Clock
@@ -11,6 +12,7 @@ from obc_common.postgres import is_connection_failure, map_postgres_error
 from obc_common.ratelimit import Bucket, RateLimiter
 from obc_ingest.bad_rows import bad_row
 from obc_ingest.flush import Verdict
+from obc_ingest.intake import Intake
 from obc_ingest.limits import Limits
 from obc_ingest.metrics import RECEIVED, RESULTS, SCRUBBED
 from obc_ingest.model import BadRow, BatchResult, DecodedBatch, Event, EventResult, Outcome, Rejected
@@ -35,6 +37,7 @@ class Ingestor:
         directory: tenants' rules.
         limiter: of events per key and tenant.
         salts: of address and user-agent hashes.
+        intake: whose turn it is to be unpacked.
         writer: makes events durable.
         limits: what events are judged by.
         rate_per_second: events in the long run, per key and per tenant.
@@ -48,6 +51,7 @@ class Ingestor:
         directory: TenantDirectory,
         limiter: RateLimiter,
         salts: SaltStore,
+        intake: Intake,
         writer: GroupCommitWriter,
         limits: Limits,
         rate_per_second: float,
@@ -57,6 +61,7 @@ class Ingestor:
         self._directory = directory
         self._limiter = limiter
         self._salts = salts
+        self._intake = intake
         self._writer = writer
         self._limits = limits
         self._rate = rate_per_second
@@ -64,8 +69,16 @@ class Ingestor:
         self._clock = clock
         self._rule_sets: dict[str, tuple[int, RuleSet]] = {}
 
-    async def ingest(self, batch: DecodedBatch, principal: Principal, info: RequestInfo) -> BatchResult:
+    async def ingest(
+        self, size: int, decode: Callable[[], DecodedBatch], principal: Principal, info: RequestInfo
+    ) -> BatchResult:
         """Stores a batch; one result per event, in input order, once everything accepted is durable.
+
+        Args:
+            size: bytes of the batch as it came.
+            decode: unpacks it; called when it is the batch's turn. What it raises is passed on.
+            principal: who sends.
+            info: what the edge saw.
 
         Raises:
             Unauthenticated: the tenant does not exist (any more).
@@ -73,29 +86,39 @@ class Ingestor:
             Unavailable: nothing was promised; the same batch may be sent again.
         """
         tenant_id = principal.require_tenant()
-        rules = await self._rules(tenant_id)
+        # What may take long comes before the turn.
+        await self._rules(tenant_id)
+        now = self._clock.now_ms()
+        hasher = await self._hasher(tenant_id, now)
+        async with self._intake.turn(size):
+            batch_id, evaluation = await self._evaluate(decode(), principal, info, hasher, now)
+        verdicts = await self._writer.submit(evaluation.events, evaluation.bad_rows)
+        results = evaluation.results(verdicts)
+        RECEIVED.labels(info.transport).inc(len(results))
+        for result in results:
+            RESULTS.labels(result.outcome.value, result.code).inc()
+        return BatchResult(batch_id, results)
+
+    async def _evaluate(
+        self, batch: DecodedBatch, principal: Principal, info: RequestInfo, hasher: Hasher, now: int
+    ) -> "tuple[str, _Evaluation]":
+        """Judges every event. The unpacked batch is let go here: only what is to be stored waits for the commit."""
         await self._take_rate(principal, len(batch.events))
         self._writer.check_room(len(batch.events), batch.size)
-        now = self._clock.now_ms()
         evaluation = _Evaluation(
             reception=Reception(
-                tenant_id, now, batch.sent_at_ms, skew_ms(now, batch.sent_at_ms, self._limits.min_skew_ms)
+                principal.tenant_id, now, batch.sent_at_ms, skew_ms(now, batch.sent_at_ms, self._limits.min_skew_ms)
             ),
-            rules=rules,
+            rules=await self._rules(principal.tenant_id),
             info=info,
-            hasher=await self._hasher(tenant_id, now),
+            hasher=hasher,
             limits=self._limits,
         )
         for index, raw in enumerate(batch.events, 1):
             evaluation.take(raw)
             if index % _EVENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
-        verdicts = await self._writer.submit(evaluation.events, evaluation.bad_rows)
-        results = evaluation.results(verdicts)
-        RECEIVED.labels(info.transport).inc(len(results))
-        for result in results:
-            RESULTS.labels(result.outcome.value, result.code).inc()
-        return BatchResult(batch.batch_id, results)
+        return batch.batch_id, evaluation
 
     async def _rules(self, tenant_id: str) -> RuleSet:
         rules = await self._directory.rules_of_caller(tenant_id)

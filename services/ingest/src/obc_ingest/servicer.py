@@ -50,7 +50,9 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         principal, info = current_principal(), current_request()
         try:
             principal.require_scope("ingest")
-            result = await self._ingestor.ingest(self._decode_batch(request, principal), principal, info)
+            result = await self._ingestor.ingest(
+                _size(request), lambda: self._decode_batch(request, principal), principal, info
+            )
         except DomainError as error:
             BATCHES_FAILED.labels(error.reason).inc()
             raise
@@ -93,14 +95,10 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     async def _ingest_frame(
         self, request: pb.IngestStreamRequest, principal: Principal, info: RequestInfo
     ) -> pb.StreamAck:
-        match request.WhichOneof("batch"):
-            case "typed":
-                batch = decode_typed(request.typed, "", self._limits)
-            case "json":
-                batch = decode_frame(request.json, principal.tenant_id, self._limits)
-            case _:
-                raise _no_batch()
-        results = (await self._ingestor.ingest(batch, principal, info)).results
+        def decode() -> DecodedBatch:
+            return self._decode_frame(request, principal)
+
+        results = (await self._ingestor.ingest(_size(request), decode, principal, info)).results
         if request.WhichOneof("batch") == "json":
             return pb.StreamAck(seq=request.seq, results_json=encode_results_json(results))
         return pb.StreamAck(seq=request.seq, results=encode_results(results))
@@ -113,6 +111,19 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
                 return decode_body(request.json, principal.tenant_id, self._limits)
             case _:
                 raise _no_batch()
+
+    def _decode_frame(self, request: pb.IngestStreamRequest, principal: Principal) -> DecodedBatch:
+        match request.WhichOneof("batch"):
+            case "typed":
+                return decode_typed(request.typed, "", self._limits)
+            case "json":
+                return decode_frame(request.json, principal.tenant_id, self._limits)
+            case _:
+                raise _no_batch()
+
+
+def _size(request: pb.IngestBatchRequest | pb.IngestStreamRequest) -> int:
+    return request.typed.ByteSize() if request.WhichOneof("batch") == "typed" else len(request.json)
 
 
 def _no_batch() -> InvalidArgument:
