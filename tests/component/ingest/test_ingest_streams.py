@@ -12,6 +12,7 @@ from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
 from obc_common.context import RequestInfo
 from obc_common.errors import from_rpc_error
 from obc_dev.servers.redis import RedisServer
+from obc_ingest import stream as stream_module
 from tests.support.ingest import Ingest, Stream, event, new_id, now_ms, running_ingest, sender
 from tests.support.tenant_config import TenantConfig
 
@@ -146,6 +147,26 @@ async def test_a_stream_ends_when_its_key_is_revoked(ingest: Ingest) -> None:
         await read(call)
     assert from_rpc_error(ended.value).reason == "KEY_REVOKED"
     assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_stream_ends_when_the_overlap_of_its_rotated_key_is_over(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "_LOOK_AGAIN_SECONDS", 0.05)
+    tenant = await ingest.make_tenant()
+    created = await ingest.tenant_config.make_key(tenant, "write")
+    call = ingest.client.stream(principal=sender(tenant, created.key.key_id))
+    await read(call)
+
+    await ingest.tenant_config.call(
+        "RotateKey",
+        tenant_pb.RotateKeyRequest(tenant_id=tenant, key_id=created.key.key_id, overlap_seconds=1),
+        tenant_pb.RotateKeyResponse,
+    )
+
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await read(call)
+    assert from_rpc_error(ended.value).reason == "KEY_REVOKED"
 
 
 async def test_an_old_stream_is_asked_to_reconnect_after_its_last_ack(

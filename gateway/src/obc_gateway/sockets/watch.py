@@ -9,6 +9,8 @@ from obc_gateway.sockets.close_codes import Close, Ending
 
 # A wall clock may be set; looking at it again once a day is enough.
 _LONGEST_WAIT = 86_400.0
+# A key that was rotated ends later than the change that said so, and nothing is said at its end.
+_LOOK_AGAIN_SECONDS = 5.0
 
 
 class ConnectionWatch:
@@ -57,5 +59,9 @@ class ConnectionWatch:
         key_id = self._principal.key_id
         with self._directory.subscribe(self._principal.tenant_id) as changes:
             while not key_id or self._directory.key_is_live(key_id):
-                await anext(changes)
+                try:
+                    async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                        await anext(changes)
+                except TimeoutError:
+                    continue
         return Ending(Close.REVOKED, "KEY_REVOKED", wait_for_acks=False)

@@ -31,6 +31,9 @@ _log = get_logger(__name__)
 
 _DEFAULT_RETRY_MS = 1000
 _AGE_JITTER = 0.2
+# A key that was rotated ends later than the change that said so, and nothing is said at its end.
+_LOOK_AGAIN_SECONDS = 5.0
+_CURRENT_SECONDS = 10.0
 
 # What the same batch will meet again however often it is sent.
 _PERMANENT = (InvalidArgument, OutOfRange, PermissionDenied, FailedPrecondition, Unauthenticated)
@@ -153,14 +156,25 @@ class IngestStream:
         self._credits.release()
 
     async def _watch_config(self, changes: Subscription) -> None:
-        tenant_id = self._principal.tenant_id
-        async for _ in changes:
-            if self._principal.key_id and not self._directory.key_is_live(self._principal.key_id):
+        tenant_id, key_id = self._principal.tenant_id, self._principal.key_id
+        was_live = changed = False
+        while True:
+            is_live = not key_id or self._directory.key_is_live(key_id)
+            # A key the edge knows may be unknown to a copy that is behind: that alone ends nothing.
+            is_current = self._directory.age_seconds() < _CURRENT_SECONDS
+            if not is_live and (changed or (was_live and is_current)):
                 raise Unauthenticated("KEY_REVOKED", "the key was revoked")
+            was_live = is_live
             rules = self._directory.rules(tenant_id)
             if rules is not None and rules.version != self._told_version:
                 self._told_version = rules.version
                 await self._outbox.put(pb.IngestStreamResponse(config=client_config(rules)))
+            try:
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await anext(changes)
+                changed = True
+            except TimeoutError:
+                changed = False
 
     async def _watch_age(self) -> None:
         """Returns when the client should reconnect: spread over time, and never later than its token's end."""
