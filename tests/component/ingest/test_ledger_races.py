@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from obc_common.clock import ManualClock
-from obc_common.postgres import Pool, create_pool
+from obc_common.postgres import Connection, Pool, create_pool
 from obc_ingest.flush import Flusher
 from obc_ingest.limits import Limits
 from obc_ingest.metrics import FLUSH_RETRIES
@@ -65,6 +65,25 @@ async def test_a_duplicate_is_only_ever_said_of_a_committed_row(database: str, p
         await transaction.rollback()
 
     assert await twin == [Outcome.ACCEPTED]
+
+
+async def test_accepted_is_never_said_of_an_event_whose_id_left_the_ledger_meanwhile(database: str, pool: Pool) -> None:
+    class Purged(EventStore):
+        """The id is purged after it was found known and before its fingerprint is read."""
+
+        async def _stored_fingerprints(self, connection: Connection, events: list[Event]) -> dict[str, int]:
+            async with connected(database) as other:
+                await other.execute("DELETE FROM event_ids")
+            return await super()._stored_fingerprints(connection, events)
+
+    flusher = Flusher(Purged(pool, Partitions(pool, ManualClock(now_ms()))))
+    [event] = events(1, str(uuid4()))
+
+    assert await flusher.flush([event], ()) == [Outcome.ACCEPTED]
+    assert await flusher.flush([event], ()) == [Outcome.DUPLICATE]
+
+    async with connected(database) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM analytics_events") == 1
 
 
 async def test_the_role_can_read_no_event(pool: Pool) -> None:

@@ -108,9 +108,10 @@ class EventStore:
                 if fresh is not None:
                     pairs = list(zip(events, rows, strict=True))
                     rows = [row for event, row in pairs if key_of(event) in fresh]
-                    duplicates = await self._stored_fingerprints(
-                        connection, [event for event, _ in pairs if key_of(event) not in fresh]
-                    )
+                    known = [event for event in events if key_of(event) not in fresh]
+                    # An id that leaves the ledger at this very moment was known all the same: its event is not stored.
+                    duplicates = {key_of(event): event.fingerprint for event in known}
+                    duplicates |= await self._stored_fingerprints(connection, known)
             if rows:
                 await connection.copy_records_to_table("analytics_events", records=rows, columns=EVENT_COLUMNS)
             if bad_rows:
