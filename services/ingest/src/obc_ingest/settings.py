@@ -39,7 +39,13 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
     ingest_rate_per_second: float = Field(10_000, gt=0, description="Events per second, per key and per tenant.")
     ingest_burst: int = Field(50_000, ge=1, description="Events at once, per key and per tenant.")
 
-    flush_events: int = Field(1000, ge=1, le=20_000, description="Events after which a flush starts at once.")
+    flush_events: int = Field(
+        1000,
+        ge=1,
+        le=20_000,
+        validation_alias="ANALYTICS_BATCH_SIZE",
+        description="Events that are written by one transaction: so many start it at once.",
+    )
     flush_bytes: int = Field(1024 * 1024, ge=1024, description="Bytes after which a flush starts at once.")
     flush_interval_ms: float = Field(4, ge=0, le=1000, description="Longest wait of an event for company.")
     flushes_in_flight: int = Field(4, ge=1, le=32, description="Flushes (transactions) at the same time.")
