@@ -262,16 +262,18 @@ async def test_a_page_may_read_why_its_key_was_refused(edge: Edge) -> None:
         assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
 
 
-async def test_line_57_guessing_keys_gets_429_and_a_good_key_waits_too(start_edge: StartEdge) -> None:
+async def test_line_57_guessing_keys_gets_429_and_a_good_key_is_heard(start_edge: StartEdge) -> None:
     edge = await start_edge(auth_failure_burst=5, auth_failures_per_second=0.01)
     statuses = []
     for _ in range(8):
         async with edge.http.post("/v1/events:batch", json=BATCH, headers={"X-API-Key": "guess"}) as answer:
             statuses.append(answer.status)
+            last = answer.headers
     assert statuses == [401] * 5 + [429] * 3
+    assert int(last["Retry-After"]) >= 1
+    # Whoever shares the address with a guesser is not locked out.
     async with edge.http.post("/v1/events:batch", json=BATCH, headers=edge.key("write")) as answer:
-        assert answer.status == 429
-        assert int(answer.headers["Retry-After"]) >= 1
+        assert answer.status == 200
 
 
 async def test_an_unexpected_failure_is_a_generic_500_with_the_correlation_id(edge: Edge) -> None:

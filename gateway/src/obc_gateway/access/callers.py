@@ -35,19 +35,20 @@ class Callers:
 
         Raises:
             Unauthenticated: NO_CREDENTIAL or BAD_CREDENTIAL.
-            ResourceExhausted: TOO_MANY_AUTH_FAILURES.
+            ResourceExhausted: TOO_MANY_AUTH_FAILURES, in the place of Unauthenticated once the client has failed too
+                often. A valid credential is never refused for what others behind the same address have sent.
             Unavailable: the credential is unknown here and TenantConfig is away.
         """
         if credential is None:
             raise no_credential()
-        client = limiter_network(client_ip)
-        self._failures.check(client)
         try:
             check_place(credential)
             principal = await self._check.principal_of(credential.text)
         except Unauthenticated as error:
-            self._failures.failed(client)
             metrics.AUTH_FAILURES.labels(error.reason).inc()
+            client = limiter_network(client_ip)
+            self._failures.check(client)
+            self._failures.failed(client)
             raise
         principal_var.set(principal)
         return principal

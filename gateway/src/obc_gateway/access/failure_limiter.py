@@ -25,7 +25,7 @@ class FailureLimiter:
         self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check(self, client: str) -> None:
-        """Raises ResourceExhausted(TOO_MANY_AUTH_FAILURES) while the client has to wait, whatever it brings now."""
+        """Raises ResourceExhausted(TOO_MANY_AUTH_FAILURES) while the client has to wait before its next guess."""
         over = self._level(client) + 1 - self._burst
         if over > 0:
             raise ResourceExhausted(
