@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from obc_ingest.limits import Limits
 from obc_ingest.model import Event, Rejected
+from obc_ingest.timestamps import skew_ms
 from obc_ingest.validate import NUL_NOTE, Reception, event_label, validate
 
 TENANT = "0190a0a0-0000-7000-8000-000000000001"
@@ -321,3 +322,18 @@ def test_whatever_stands_in_an_events_place_is_judged(raw: Any) -> None:
     with pytest.raises(Rejected) as rejected:
         judge(raw)
     assert rejected.value.code in CODES
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "expected"),
+    [
+        (0, 0),  # unknown
+        (NOW - 59_999, 0),  # latency
+        (NOW - 60_000, 60_000),
+        (NOW + 3 * DAY, -3 * DAY),
+        (NOW - 30 * DAY, 30 * DAY),
+        (NOW - 30 * DAY - 1, 0),  # not a clock, but a batch that was kept: its ids may be forgotten by now
+    ],
+)
+def test_a_clock_is_corrected_within_the_age_of_a_live_event(sent_at: int, expected: int) -> None:
+    assert skew_ms(NOW, sent_at, LIMITS.min_skew_ms, LIMITS.age_ms) == expected

@@ -107,7 +107,10 @@ class Ingestor:
         self._writer.check_room(len(batch.events), batch.size)
         evaluation = _Evaluation(
             reception=Reception(
-                principal.tenant_id, now, batch.sent_at_ms, skew_ms(now, batch.sent_at_ms, self._limits.min_skew_ms)
+                principal.tenant_id,
+                now,
+                batch.sent_at_ms,
+                skew_ms(now, batch.sent_at_ms, self._limits.min_skew_ms, self._limits.age_ms),
             ),
             rules=await self._rules(principal.tenant_id),
             info=info,

@@ -44,12 +44,16 @@ def plausible_ms(value: object) -> int:
         return 0
 
 
-def skew_ms(received_at_ms: int, sent_at_ms: int, min_skew_ms: int) -> int:
-    """What to add to a client's times; zero when the difference may be latency, or sent_at is unknown (0)."""
+def skew_ms(received_at_ms: int, sent_at_ms: int, min_skew_ms: int, max_skew_ms: int) -> int:
+    """What to add to a client's times; zero when the difference may be latency, or sent_at is unknown (0).
+
+    Zero also beyond `max_skew_ms`, the age of the oldest event that is taken: that is no clock but a batch that was
+    kept and sent again as it was. Corrected, it would look new at a time when its ids may be forgotten.
+    """
     if sent_at_ms == 0:
         return 0
     skew = received_at_ms - sent_at_ms
-    return skew if abs(skew) >= min_skew_ms else 0
+    return skew if min_skew_ms <= abs(skew) <= max_skew_ms else 0
 
 
 def utc(ms: int) -> datetime:
