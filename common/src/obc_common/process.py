@@ -11,7 +11,7 @@ import uvloop
 from pydantic import ValidationError
 
 from obc_common.logs import configure_logging, get_logger
-from obc_common.settings import ServiceSettings
+from obc_common.settings import ServiceSettings, setting_mistakes
 from obc_common.tracing import configure_tracing
 
 
@@ -38,8 +38,8 @@ def run_service(settings_class: type[_Settings], build: Build[_Settings]) -> Non
     try:
         settings = settings_class()
     except ValidationError as error:
-        for problem in error.errors():
-            print(f"{service}: {_variable(problem['loc'])}{problem['msg']}", file=sys.stderr)
+        for mistake in setting_mistakes(error):
+            print(f"{service}: {mistake}", file=sys.stderr)
         sys.exit(2)
     configure_logging(service, settings.log_level, settings.log_format)
     configure_tracing(service, settings.otlp_endpoint)
@@ -48,14 +48,6 @@ def run_service(settings_class: type[_Settings], build: Build[_Settings]) -> Non
     except OSError as error:
         get_logger(__name__).error("cannot_start", error=str(error))
         sys.exit(1)
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    """The environment variable of a mistake and a colon; empty when several settings contradict each other."""
-    name = "_".join(str(part) for part in location).upper()
-    if not name:
-        return ""
-    return f"{name}: " if name.startswith("ANALYTICS_") else f"ANALYTICS_{name}: "
 
 
 async def _serve(service: str, settings: _Settings, build: Build[_Settings]) -> None:

@@ -5,7 +5,7 @@ docs/configuration.md is generated from these classes.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -71,3 +71,16 @@ class TenantDirectorySettings(BaseSettings):
     tenant_config_address: str = Field(
         "127.0.0.1:50053", description="gRPC target of TenantConfig, e.g. dns:///tenant-config-headless:50053."
     )
+
+
+def setting_mistakes(error: ValidationError) -> list[str]:
+    """One line per wrong or missing setting, by its variable; never the value, which may be a secret."""
+    return [f"{_variable(problem['loc'])}{problem['msg']}" for problem in error.errors()]
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The environment variable of a mistake and a colon; empty when several settings contradict each other."""
+    name = "_".join(str(part) for part in location).upper()
+    if not name:
+        return ""
+    return f"{name}: " if name.startswith("ANALYTICS_") else f"ANALYTICS_{name}: "

@@ -57,3 +57,17 @@ async def test_rebuild_copies_everything_again(
     for _ in range(2):
         done = await asyncio.to_thread(run_rebuild)
         assert done.stdout.splitlines()[-1] == "read model rebuilt in 1 batches", done.stderr
+
+
+async def test_rebuild_names_wrong_settings_and_never_shows_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANALYTICS_DATABASE_URL", raising=False)
+    monkeypatch.setenv("ANALYTICS_INTERNAL_SECRET", "hush")
+
+    done = await asyncio.to_thread(run_rebuild)
+
+    assert done.returncode == 2
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
+        "ANALYTICS_DATABASE_URL",
+        "ANALYTICS_INTERNAL_SECRET",
+    ]
+    assert "hush" not in done.stderr

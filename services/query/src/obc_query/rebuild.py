@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from obc_common.clock import SystemClock
 from obc_common.logs import configure_logging
 from obc_common.postgres import create_pool
+from obc_common.settings import setting_mistakes
 from obc_query.app import open_warehouse
 from obc_query.freshness import Freshness
 from obc_query.projection.projector import Projector
@@ -38,7 +39,7 @@ def main() -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(setting_mistakes(error)), file=sys.stderr)
         return 2
     configure_logging("query-rebuild", settings.log_level, settings.log_format)
     print(f"read model rebuilt in {asyncio.run(rebuild(settings))} batches")

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from obc_common.clock import SystemClock
 from obc_common.errors import DomainError
+from obc_common.settings import setting_mistakes
 from obc_tenant_config.access import canonical_tenant_id
 from obc_tenant_config.api_keys import NewKey
 from obc_tenant_config.app import Domain, build_domain, open_pool
@@ -34,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        # Not the error's own text, which repeats what was given: a secret may be among it.
-        for problem in error.errors():
-            print(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}", file=sys.stderr)
+        print("\n".join(setting_mistakes(error)), file=sys.stderr)
         return 2
     try:
         return asyncio.run(_run(options, settings))
