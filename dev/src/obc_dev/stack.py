@@ -55,6 +55,7 @@ async def running_stack(settings: DevSettings, console: Console, supervisor: Sup
             demo = await _demo(settings, state)
             state.write_demo_env(demo)
             state.write_note(RunNote(os.getpid(), True, supervisor.pids()))
+            supervisor.on_restart(lambda: state.write_note(RunNote(os.getpid(), True, supervisor.pids())))
             yield RunningStack(database_url, demo)
         finally:
             await supervisor.stop()

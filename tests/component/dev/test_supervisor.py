@@ -74,10 +74,13 @@ async def test_processes_end_in_reverse_order_of_their_start(rig: Rig) -> None:
 async def test_a_killed_process_is_reported_and_started_again(rig: Rig) -> None:
     await rig.supervisor.start(rig.program("ingest"))
     first = rig.supervisor.pids()["ingest"]
+    told: list[int] = []
+    rig.supervisor.on_restart(lambda: told.append(rig.supervisor.pids()["ingest"]))
 
     psutil.Process(first).kill()
 
-    await eventually(lambda: rig.supervisor.pids().get("ingest", first) != first)
+    await eventually(lambda: told == [rig.supervisor.pids().get("ingest")])
+    assert first not in told
     assert any("ingest died (killed by SIGKILL); starting it again in 0.5 s" in line for line in rig.printed)
 
 

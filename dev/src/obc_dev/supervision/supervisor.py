@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 
 from obc_dev.supervision.child import Child, ProcessSpec
 from obc_dev.supervision.console import Console
@@ -25,15 +26,20 @@ class Supervisor:
         self._console = console
         self._kept: dict[str, _Kept] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._restarted: Callable[[], None] = lambda: None
 
     async def start(self, *specs: ProcessSpec) -> None:
         """Starts processes side by side and waits until each is ready. Raises StackError when one never is."""
-        kept = [_Kept(spec, self._console, self._failed) for spec in specs]
+        kept = [_Kept(spec, self._console, self._failed, lambda: self._restarted()) for spec in specs]
         for one in kept:
             self._kept[one.spec.name] = one
             one.task = asyncio.create_task(one.keep(), name=f"keeps {one.spec.name}")
         for one in kept:
             await self._wait_ready(one.spec)
+
+    def on_restart(self, restarted: Callable[[], None]) -> None:
+        """Calls `restarted` each time a dead process has been started again, with `pids` up to date."""
+        self._restarted = restarted
 
     async def wait(self) -> None:
         """Waits until a process keeps dying, and then raises StackError; never returns by itself."""
@@ -71,16 +77,20 @@ class Supervisor:
 class _Kept:
     """One process and the task that keeps it running."""
 
-    def __init__(self, spec: ProcessSpec, console: Console, failed: "asyncio.Future[None]") -> None:
+    def __init__(
+        self, spec: ProcessSpec, console: Console, failed: "asyncio.Future[None]", restarted: Callable[[], None]
+    ) -> None:
         self.spec = spec
         self.child: Child | None = None
         self.task: asyncio.Task[None] | None = None
         self.stopping = False
         self._console = console
         self._failed = failed
+        self._restarted = restarted
 
     async def keep(self) -> None:
         """Runs the process again and again until `stopping`, or until it died too often too quickly."""
+        again = False
         quick_deaths = 0
         pause = _FIRST_PAUSE
         while not self.stopping:
@@ -90,6 +100,9 @@ class _Kept:
             except OSError as error:
                 self._fail(f"{self.spec.name} cannot be started: {error}")
                 return
+            if again:
+                self._restarted()
+            again = True
             status = await self.child.wait()
             self.child = None
             if self.stopping:
