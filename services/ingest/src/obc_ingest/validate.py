@@ -143,7 +143,7 @@ def event_label(raw: Any) -> str:
 def _event_id(raw: dict[str, Any], nul: bool) -> str:
     value = raw.get("event_id")
     if type(value) is not str:
-        raise Rejected("bad_event_id", "event_id", "event_id must be a UUID")
+        raise Rejected("bad_event_id", "event_id", "event_id is required and must be a UUID")
     if nul and "\0" in value:
         raise Rejected("nul_byte", "event_id", "event_id contains a NUL character")
     if _UUID.fullmatch(value) is None or value == _NIL_UUID:
