@@ -63,6 +63,11 @@ async def running_stack(settings: DevSettings, console: Console, supervisor: Sup
 
 def _require_free_ports(settings: DevSettings) -> None:
     taken = []
+    names: dict[int, str] = {}
+    for name, port in settings.ports().items():
+        if port in names:
+            raise StackError(f"{names[port]} and {name} are both {port}: set one of them to another port")
+        names[port] = name
     for name, port in settings.ports().items():
         if is_taken(port):
             by = holder(port)

@@ -103,6 +103,20 @@ async def test_a_process_that_ignores_the_signal_is_killed(rig: Rig) -> None:
     assert not psutil.pid_exists(pid)
 
 
+async def test_an_ending_that_is_cancelled_still_ends_everything(rig: Rig) -> None:
+    await rig.supervisor.start(rig.program("ingest"), rig.program("gateway"))
+    pids = rig.supervisor.pids().values()
+
+    ending = asyncio.create_task(rig.supervisor.stop())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+
+    assert pids
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
 async def test_a_process_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     marker = tmp_path / "child.ready"
     parent = f"""

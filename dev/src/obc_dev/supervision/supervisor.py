@@ -50,7 +50,18 @@ class Supervisor:
         return {name: one.child.pid for name, one in self._kept.items() if one.child is not None}
 
     async def stop(self) -> None:
-        """Ends every process, last started first, each with the time its spec allows."""
+        """Ends every process, last started first, each with the time its spec allows.
+
+        A cancellation does not cut it short, which would leave orphans: it is passed on when everything has ended.
+        """
+        ending = asyncio.create_task(self._stop_all(), name="ends everything")
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending
+            raise
+
+    async def _stop_all(self) -> None:
         for name in reversed(list(self._kept)):
             await self._kept.pop(name).stop()
         if self._failed.done() and not self._failed.cancelled():
