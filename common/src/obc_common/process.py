@@ -53,11 +53,25 @@ def run_service(settings_class: type[_Settings], build: Build[_Settings]) -> Non
 async def _serve(service: str, settings: _Settings, build: Build[_Settings]) -> None:
     log = get_logger(__name__)
     stop = asyncio.Event()
+    serving = False
+    body = asyncio.current_task()
+    assert body is not None
+
+    def end() -> None:
+        if not serving and not stop.is_set():
+            body.cancel()  # still starting, perhaps for something that never comes: there is nothing to drain
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with build(settings) as server:
-        log.info("ready_to_serve", name=service)
-        await stop.wait()
-        await server.drain()
+        loop.add_signal_handler(number, end)
+    try:
+        async with build(settings) as server:
+            serving = True
+            log.info("ready_to_serve", name=service)
+            await stop.wait()
+            await server.drain()
+    except asyncio.CancelledError:
+        if serving or not stop.is_set():
+            raise
     log.info("stopped", name=service)
