@@ -6,7 +6,7 @@ UV := .cache/uv/bin/uv
 BIN := .venv/bin
 RUN := $(BIN)/python -m obc_dev
 PYTEST := $(BIN)/python -m pytest
-SOURCES := common migrations services gateway dev tests bench protos/generate.py
+SOURCES := common migrations services gateway dev sdk/python tests bench protos/generate.py protos/generate_sdk.py
 # uv would otherwise look at an activated environment of somebody else.
 export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV :=
@@ -53,8 +53,11 @@ demo: .venv/.ready ## Send a month of made-up traffic and print the dashboard (S
 reset: .venv/.ready ## End what runs and remove all its data (.obc/)
 	@$(RUN) reset
 
-proto: .venv/.ready ## Regenerate protos/gen from protos/obc
+proto: .venv/.ready ## Regenerate protos/gen and the Python SDK's messages from protos/obc
 	$(BIN)/python protos/generate.py
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(BIN)/python protos/generate.py --image "$$scratch/image.binpb" && \
+	$(BIN)/python protos/generate_sdk.py "$$scratch/image.binpb"
 
 proto-check: .venv/.ready ## Check the protos: lint, no breaking change, stubs up to date
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
@@ -62,6 +65,9 @@ proto-check: .venv/.ready ## Check the protos: lint, no breaking change, stubs u
 	{ diff -r -x __pycache__ protos/gen "$$scratch/gen" >/dev/null || \
 		{ echo "protos/gen is stale: run make proto" >&2; exit 1; }; } && \
 	$(BIN)/python protos/generate.py --image "$$scratch/image.binpb" && \
+	$(BIN)/python protos/generate_sdk.py "$$scratch/image.binpb" --out "$$scratch/sdk" && \
+	{ diff -r -x __pycache__ sdk/python/src/obc_analytics/_proto "$$scratch/sdk" >/dev/null || \
+		{ echo "the Python SDK's messages are stale: run make proto" >&2; exit 1; }; } && \
 	$(BIN)/buf lint "$$scratch/image.binpb" --path obc --config buf.yaml && \
 	$(BIN)/buf breaking "$$scratch/image.binpb" --against protos/baseline.binpb --path obc --config buf.yaml && \
 	echo "protos: linted, compatible, stubs up to date"
