@@ -15,19 +15,20 @@ class CuttingProxy:
 
     Attributes:
         port: where it listens.
+        armed: answers still to be lost.
         cuts: answers lost so far.
     """
 
     def __init__(self, target: tuple[str, int], speaks: Literal["grpc", "http"]) -> None:
         self._target = target
         self._speaks = speaks
-        self._armed = 0
         self.port = 0
+        self.armed = 0
         self.cuts = 0
 
     def cut_next(self, answers: int = 1) -> None:
         """The next answers are lost, each with its connection."""
-        self._armed += answers
+        self.armed += answers
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -57,8 +58,8 @@ class CuttingProxy:
             if self._speaks == "grpc" and chunk[3] == _DATA_FRAME:
                 data_frames += 1
                 is_answer = data_frames > 1
-            if is_answer and self._armed:
-                self._armed -= 1
+            if is_answer and self.armed:
+                self.armed -= 1
                 self.cuts += 1
                 return
             sink.write(chunk)
@@ -86,10 +87,10 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 @asynccontextmanager
-async def cutting_proxy(port: int, speaks: Literal["grpc", "http"]) -> AsyncIterator[CuttingProxy]:
-    """A proxy before a port of this machine, while the context is open."""
+async def cutting_proxy(port: int, speaks: Literal["grpc", "http"], listen: int = 0) -> AsyncIterator[CuttingProxy]:
+    """A proxy before a port of this machine, on a port (0 = any free one), while the context is open."""
     proxy = CuttingProxy(("127.0.0.1", port), speaks)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", listen)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -72,9 +73,9 @@ class IngestProcess:
         assert self._process is not None
         assert self._process.returncode is None, self._log.read_text()[-4000:]
         async with grpc.aio.insecure_channel(self.address) as channel:
-            stub: health_pb2_grpc.HealthAsyncStub = health_pb2_grpc.HealthStub(channel)
+            stub: Any = health_pb2_grpc.HealthStub(channel)  # its types know no asynchronous channel
             try:
                 answer = await stub.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=1)
             except grpc.aio.AioRpcError:
                 return False
-        return answer.status == health_pb2.HealthCheckResponse.SERVING
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -85,9 +85,7 @@ async def test_an_event_of_its_name_alone_is_enough(ingest: Ingest, write_key: M
     assert before <= row["timestamp"].timestamp() * 1000 <= now_ms()
 
 
-async def test_many_threads_track_and_leaving_the_block_delivers_everything(
-    ingest: Ingest, write_key: MakeKey
-) -> None:
+async def test_many_threads_track_and_leaving_the_block_delivers_everything(ingest: Ingest, write_key: MakeKey) -> None:
     # Given a client that sends far more batches than the server grants credits at once
     tenant = await ingest.make_tenant()
     key = await write_key(tenant)
@@ -99,7 +97,7 @@ async def test_many_threads_track_and_leaving_the_block_delivers_everything(
 
             def track_some(thread: int) -> None:
                 for number in range(500):
-                    ids.append(analytics.track("tick", {"thread": thread, "number": number}))  # noqa: PERF401
+                    ids.append(analytics.track("tick", {"thread": thread, "number": number}))
 
             threads = [threading.Thread(target=track_some, args=(thread,)) for thread in range(6)]
             for thread in threads:
@@ -180,9 +178,7 @@ async def test_a_wrong_key_is_reported_and_nothing_is_lost(ingest: Ingest, tenan
     # Given a key that the server does not know (yet)
     problems: list[DeliveryProblem] = []
     wrong = "wk_live_" + "0" * 22
-    async with AsyncAnalytics(
-        wrong, address=address_of(ingest), options=QUICK, on_error=problems.append
-    ) as analytics:
+    async with AsyncAnalytics(wrong, address=address_of(ingest), options=QUICK, on_error=problems.append) as analytics:
         await analytics.track("signup")
         # Then flush says what is the matter, and the event is kept
         with pytest.raises(FlushTimeout) as late:

@@ -1,4 +1,4 @@
-"""What both faces share: the queue, the courier, the life of a client. It never waits; the faces do, each in its way."""
+"""What both faces share: the queue, the courier, the life of a client. It never waits; each face does in its way."""
 
 import atexit
 import logging
@@ -11,7 +11,7 @@ from obc_analytics import forks
 from obc_analytics.clock import Clock, SystemClock
 from obc_analytics.connection import Endpoint
 from obc_analytics.courier import Courier
-from obc_analytics.errors import DeliveryProblem, QueueFull
+from obc_analytics.errors import ClientClosed, DeliveryProblem, QueueFull
 from obc_analytics.event import Event, make_event
 from obc_analytics.ledger import Ledger
 from obc_analytics.notify import Notifier, OnError, OnResult
@@ -63,7 +63,11 @@ class Core:
 
     def offer(self, event: Event) -> "Future[None] | None":
         """Queues an event, or answers what to wait for before offering it again. Raises ClientClosed, QueueFull."""
-        self._courier.start()
+        self._ledger.check_open()
+        try:
+            self._courier.start()
+        except RuntimeError as error:
+            raise ClientClosed("the first event came too late: the interpreter ends") from error
         room = self._ledger.offer(event)
         if room is not None and self._courier.is_current_thread():
             room.cancel()

@@ -52,6 +52,11 @@ class Ledger:
 
     # For the application
 
+    def check_open(self) -> None:
+        """Raises ClientClosed after `close`."""
+        if self._closed:
+            raise ClientClosed("the client is closed")
+
     def offer(self, event: Event) -> "Future[None] | None":
         """Queues an event; or, where the policy is to wait, answers what to wait for before offering it again.
 
@@ -61,8 +66,7 @@ class Ledger:
         """
         evicted: list[Event] = []
         with self.wake:
-            if self._closed:
-                raise ClientClosed("the client is closed")
+            self.check_open()
             if not self._pending.fits(event) and (room := self._make_room(event, evicted)) is not None:
                 return room
             if self._pending.fits(event):

@@ -34,8 +34,12 @@ class Stream:
         self._incoming: deque[ingest_pb2.IngestStreamResponse] = deque()
         self._ended = False
         self._error: grpc.RpcError | None = None
-        self._channel = endpoint.open()
+        self._opened = threading.Event()
+        # First of all: where no thread starts any more, gRPC would be left half open, and wait for itself for ever.
+        threading.Thread(target=self._read, name="obc-analytics-reader", daemon=True).start()
+        self._call: Iterator[ingest_pb2.IngestStreamResponse] | None = None
         try:
+            self._channel = endpoint.open()
             call = self._channel.stream_stream(
                 STREAM_METHOD,
                 request_serializer=ingest_pb2.IngestStreamRequest.SerializeToString,
@@ -43,11 +47,8 @@ class Stream:
             )
             # It lives until the server asks for a new one; keepalive and the ack deadline watch over it.
             self._call = call(iter(self._outgoing.get, None), metadata=endpoint.metadata)
-            threading.Thread(target=self._read, name="obc-analytics-reader", daemon=True).start()
-        except RuntimeError:
-            self._outgoing.put(None)
-            self._channel.close()
-            raise
+        finally:
+            self._opened.set()
 
     @property
     def has_news(self) -> bool:
@@ -79,14 +80,13 @@ class Stream:
     def close(self) -> None:
         """Ends it at once; safe to repeat."""
         self._outgoing.put(None)
-        self._call.cancel()
-        self._channel.close()
+        self._channel.close()  # cancels the call
 
     def _read(self) -> None:
+        self._opened.wait()
         error: grpc.RpcError | None = None
         try:
-            messages: Iterator[ingest_pb2.IngestStreamResponse] = self._call
-            for message in messages:
+            for message in self._call or ():
                 with self._wake:
                     self._incoming.append(message)
                     self._wake.notify_all()
