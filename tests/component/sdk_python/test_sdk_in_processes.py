@@ -1,8 +1,11 @@
 """The life of a process around the SDK: its end, its forks, and its end from Python 3.12 on."""
 
 import asyncio
+import os
+import re
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -56,13 +59,18 @@ os.write(1, ("\\n".join(ids) + "\\n").encode())
 """
 
 
-async def run(program: str, *arguments: str) -> list[str]:
+README = Path(__file__).resolve().parents[3] / "sdk/python/README.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+async def run(program: str, *arguments: str, **environment: str) -> list[str]:
     """What the program printed. Fails with its errors unless it ended well, in time."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         program,
         *arguments,
+        env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -90,3 +98,18 @@ Analytics("wk_test", address="127.0.0.1:1", options=Options(close_seconds=0.5)).
     started = asyncio.get_running_loop().time()
     await run(program)
     assert asyncio.get_running_loop().time() - started < 15
+
+
+@pytest.mark.parametrize(("number", "events"), [(0, 1000), (1, 100), (2, 1)])
+async def test_the_examples_of_the_readme_run(
+    ingest: Ingest, gateway_port: int, write_key: MakeKey, number: int, events: int
+) -> None:
+    tenant = await ingest.make_tenant()
+    await run(
+        EXAMPLES[number],
+        OBC_WRITE_KEY=await write_key(tenant),
+        OBC_GRPC_INGEST=f"127.0.0.1:{ingest.server.port}",
+        OBC_URL=f"http://127.0.0.1:{gateway_port}",
+    )
+    assert len(EXAMPLES) == 3
+    assert len(await ingest.stored(tenant)) == events

@@ -11,36 +11,14 @@ from aiohttp import web
 
 from obc_analytics import AsyncAnalytics, DeliveryProblem, EventResult, FlushTimeout, Options, ServerBusy, Unreachable
 from obc_dev.servers.ports import free_ports
-from obc_dev.servers.redis import RedisServer
-from obc_gateway.app import build
-from obc_gateway.settings import Settings
 from tests.component.sdk_python.conftest import MakeKey
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.eventually import eventually
 from tests.support.ingest import Ingest
-from tests.support.tenant_config import SECRET
 
 QUICK = Options(
     batch_events=50, batch_seconds=0.01, backoff_seconds=0.05, backoff_max_seconds=0.2, grpc_retry_seconds=0.5
 )
-
-
-@pytest.fixture(scope="module")
-async def gateway_port(ingest: Ingest, shared_redis: RedisServer) -> AsyncIterator[int]:
-    """A gateway before the module's services; the query service is not there, and not needed."""
-    settings = Settings(
-        port=0,
-        admin_port=None,
-        internal_secret=SECRET,
-        redis_url=shared_redis.url,
-        ingest_address=f"127.0.0.1:{ingest.server.port}",
-        query_address="127.0.0.1:1",
-        tenant_config_address=ingest.tenant_config.address,
-        drain_delay_seconds=0,
-        drain_grace_seconds=5,
-    )
-    async with build(settings) as gateway:
-        yield gateway.port
 
 
 async def test_rest_alone_delivers_everything_gzipped(ingest: Ingest, gateway_port: int, write_key: MakeKey) -> None:

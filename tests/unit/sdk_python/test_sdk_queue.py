@@ -5,7 +5,17 @@ from random import Random
 
 import pytest
 
-from obc_analytics import Analytics, ClientClosed, EventResult, Options, Outcome, QueueFull, ServerBusy, WhenFull
+from obc_analytics import (
+    Analytics,
+    AsyncAnalytics,
+    ClientClosed,
+    EventResult,
+    Options,
+    Outcome,
+    QueueFull,
+    ServerBusy,
+    WhenFull,
+)
 from obc_analytics.backoff import Backoff
 from obc_analytics.event import Event, make_event
 from obc_analytics.ledger import Ledger
@@ -249,8 +259,13 @@ def test_a_pause_is_what_the_server_asks_and_some_jitter_more() -> None:
     assert 5 <= pause <= 6
     clock.advance(pause - 0.5)
     assert pace.left() == pytest.approx(0.5)
-    shorter = pace.fail()
-    assert pace.left() == pytest.approx(max(0.5, shorter))
+    # What was under way before the pause changes no more than the server asks
+    assert pace.fail() == pytest.approx(0.5)
+    assert pace.fail(at_least=3) == pytest.approx(3)
+    clock.advance(3)
+    # The second pause has twice the bound of the first, not eight times, though there were four failures
+    assert all(Pace.of(1, 8, clock, Random(seed)).fail() <= 1 for seed in range(20))
+    assert pace.fail() <= 2
     clock.advance(10)
     assert pace.left() == 0
 
@@ -288,6 +303,26 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, float]) -> No
 def test_a_client_that_cannot_work_is_refused(arguments: dict[str, str]) -> None:
     with pytest.raises(ValueError):
         Analytics(**arguments)  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_full_queue_makes_track_wait_only_so_long() -> None:
+    options = Options(queue_events=2, batch_events=2, block_seconds=0.05, close_seconds=0.01)
+    with Analytics("wk_test", address="127.0.0.1:1", options=options) as analytics:
+        analytics.track("a")
+        analytics.track("b")
+        with pytest.raises(QueueFull):
+            analytics.track("c")
+        assert analytics.stats.queued == 2
+
+
+async def test_a_full_queue_makes_an_awaited_track_wait_only_so_long() -> None:
+    options = Options(queue_events=2, batch_events=2, block_seconds=0.05, close_seconds=0.01)
+    async with AsyncAnalytics("wk_test", address="127.0.0.1:1", options=options) as analytics:
+        await analytics.track("a")
+        await analytics.track("b")
+        with pytest.raises(QueueFull):
+            await analytics.track("c")
+        assert analytics.stats.queued == 2
 
 
 def test_a_client_without_events_starts_no_thread_and_closes_at_once() -> None:

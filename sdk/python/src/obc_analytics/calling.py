@@ -1,5 +1,7 @@
 """Delivery by one blocking call after the other: REST, or a single gRPC call while the interpreter ends."""
 
+import threading
+
 from obc_analytics.clock import Clock
 from obc_analytics.ledger import Ledger
 from obc_analytics.notify import Notifier
@@ -37,7 +39,8 @@ class CallDelivery:
                     left = until - self._clock.monotonic()
                     if left <= 0:
                         return
-                    self._ledger.wake.wait(left if wait is None else min(wait, left))
+                    # TIMEOUT_MAX: `until` may be infinite, which a lock cannot wait for.
+                    self._ledger.wake.wait(min(left, threading.TIMEOUT_MAX if wait is None else wait))
                 if self._ledger.stopped or self._clock.monotonic() >= until:
                     return
                 batch = self._ledger.take()

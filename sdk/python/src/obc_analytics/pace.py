@@ -25,9 +25,12 @@ class Pace:
         return cls(Backoff(first, longest, random), clock)
 
     def fail(self, at_least: float = 0.0) -> float:
-        """Something failed: pause for what the server asked (seconds), and some jitter more; how long."""
-        pause = at_least + self._backoff.next()
-        self._until = max(self._until, self._clock.monotonic() + pause)
+        """Something failed: pause for what the server asked (seconds), and some jitter more; how long.
+
+        What fails during a pause was under way before it: the pause may become longer, but the next one does not.
+        """
+        pause = max(at_least, self.left()) if self.left() > 0 else at_least + self._backoff.next()
+        self._until = self._clock.monotonic() + pause
         return pause
 
     def succeed(self) -> None:

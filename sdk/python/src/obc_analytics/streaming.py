@@ -77,6 +77,8 @@ class StreamDelivery:
                         if self._finishing and self._stream.error is None:
                             return
                         raise problem_of(self._stream.error)
+                    if self._finishing and not self._ledger.unanswered():
+                        return  # there is nothing left to wait for, whether the server ends the stream or not
                     self._check_deadline()
                     if self._send_in() == 0:
                         batch = self._ledger.take()
@@ -90,6 +92,8 @@ class StreamDelivery:
 
     def _idle_for(self) -> float | None:
         """Seconds until there is something to do besides answers; None = never."""
+        if self._finishing and not self._ledger.unanswered():
+            return 0.0
         waits = [wait for wait in (self._send_in(), self._ledger.answer_overdue_in()) if wait is not None]
         return max(0.0, min(waits)) if waits else None
 
