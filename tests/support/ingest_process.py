@@ -47,6 +47,11 @@ class IngestProcess:
         """Where it listens, also before it is started."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and not ended since."""
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Starts it and waits until it is ready."""
         with self._log.open("ab") as log:
@@ -58,6 +63,16 @@ class IngestProcess:
     async def kill(self) -> None:
         """What a crash, an OOM kill or a lost node is."""
         await self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """What a stuck process is: its connections stay open, and nothing comes."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on where it was."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def stop(self) -> None:
         """Ends it if it runs."""

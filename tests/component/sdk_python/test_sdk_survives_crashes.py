@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from obc_analytics import AsyncAnalytics, Options, Stats
+from obc_analytics import AsyncAnalytics, DeliveryProblem, Options, Stats, Unreachable
 from obc_dev.servers.redis import RedisServer
 from tests.component.sdk_python.conftest import MakeKey
 from tests.support.cutting_proxy import cutting_proxy
@@ -28,15 +28,26 @@ IMPATIENT = Options(
 )
 
 
-@pytest.fixture
-async def process(
-    module_database: str, shared_redis: RedisServer, tenant_config: TenantConfig, tmp_path: Path
+@pytest.fixture(scope="module")
+async def module_process(
+    module_database: str,
+    shared_redis: RedisServer,
+    tenant_config: TenantConfig,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[IngestProcess]:
-    """A running ingest process on the module's database."""
-    process = IngestProcess(module_database, shared_redis.url, tenant_config, tmp_path / "ingest.log")
-    await process.start()
+    """An ingest process on the module's database."""
+    log = tmp_path_factory.mktemp("ingest") / "ingest.log"
+    process = IngestProcess(module_database, shared_redis.url, tenant_config, log)
     yield process
     await process.stop()
+
+
+@pytest.fixture
+async def process(module_process: IngestProcess) -> IngestProcess:
+    """The module's process, running, whatever the test before did to it."""
+    if not module_process.running:
+        await module_process.start()
+    return module_process
 
 
 async def track(analytics: AsyncAnalytics, ids: list[str], ending: asyncio.Event) -> None:
@@ -142,3 +153,28 @@ async def test_answers_lost_again_and_again_store_the_event_once(
         assert proxy.cuts == 5
         assert (analytics.stats.sent, analytics.stats.duplicate, analytics.stats.accepted) == (6, 1, 0)
     assert [str(row["event_id"]) for row in await ingest.stored(tenant)] == [event_id]
+
+
+async def test_a_server_that_falls_silent_is_left_after_the_deadline_of_answers(
+    ingest: Ingest, process: IngestProcess, write_key: MakeKey
+) -> None:
+    # Given an open stream to a process that is then stopped in the middle
+    tenant = await ingest.make_tenant()
+    problems: list[DeliveryProblem] = []
+    options = replace(IMPATIENT, ack_seconds=0.5, connect_seconds=0.5)
+    async with AsyncAnalytics(
+        await write_key(tenant), address=process.address, options=options, on_error=problems.append
+    ) as analytics:
+        ids = [await analytics.track("before")]
+        await analytics.flush(30)
+        process.freeze()
+        ids += [await analytics.track("during") for _ in range(100)]
+        # Then the client does not wait for it for ever
+        await eventually(lambda: len(problems) >= 2, timeout=20)
+        assert all(isinstance(problem, Unreachable) for problem in problems)
+        assert analytics.stats.accepted == 1
+        # And when it goes on, with what it had read before, everything is stored once
+        process.thaw()
+        await analytics.flush(30)
+        assert sums_up(analytics.stats)
+    assert Counter(str(row["event_id"]) for row in await ingest.stored(tenant)) == Counter(ids)
