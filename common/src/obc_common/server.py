@@ -81,6 +81,10 @@ class GrpcServer:
         add_to_server(servicer, self._server)
         self._names.append(name)
 
+    def announce(self, name: str) -> None:
+        """Has health tell under a name whether the process is ready, for one that answers no calls."""
+        self._names.append(name)
+
     async def start(self) -> None:
         """Binds the port and begins to serve. Raises OSError naming the port when it is taken."""
         if self._settings.reflection_enabled:

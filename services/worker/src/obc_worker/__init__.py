@@ -1,0 +1,1 @@
+"""Worker: what must be done by the clock rather than by a request."""
