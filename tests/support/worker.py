@@ -142,9 +142,10 @@ async def partitions(dsn: str) -> set[str]:
     """The month partitions and what hangs below them."""
     async with connected(dsn) as connection:
         rows = await connection.fetch(
-            r"SELECT relname FROM pg_class WHERE relname ~ '^analytics_events_y\d+m\d+(_t_.*)?$'"
+            r"""SELECT relname FROM pg_class
+                WHERE relkind IN ('r', 'p') AND relname ~ '^analytics_events_y\d+m\d+(_t_.*)?$'"""
         )
-    return {row["relname"] for row in rows if not row["relname"].endswith(("_idx", "_key"))}
+    return {row["relname"] for row in rows}
 
 
 async def store_event_ids(dsn: str, tenant_id: uuid.UUID, day: date, count: int) -> None:
