@@ -15,6 +15,7 @@ _SETTINGS = {
     # The real data is of 2024.
     "ANALYTICS_MAX_EVENT_AGE_DAYS": "3650",
     "ANALYTICS_DEDUP_WINDOW_DAYS": "3650",
+    "ANALYTICS_RETENTION_DAYS": "3650",
     # Limits have tests of their own; here they would only slow the others down.
     "ANALYTICS_INGEST_RATE_PER_SECOND": "1000000",
     "ANALYTICS_INGEST_BURST": "1000000",

@@ -15,11 +15,13 @@ PACKAGES = {
     "obc_ingest": ("services/ingest/src", frozenset({"obc", "obc_common"})),
     "obc_query": ("services/query/src", frozenset({"obc", "obc_common"})),
     "obc_tenant_config": ("services/tenant-config/src", frozenset({"obc", "obc_common"})),
+    "obc_worker": ("services/worker/src", frozenset({"obc", "obc_common"})),
     "obc_gateway": ("gateway/src", frozenset({"obc", "obc_common"})),
     "obc_analytics": ("sdk/python/src", frozenset[str]()),  # customers install it without the server
     "obc_dev": (
         "dev/src",
-        frozenset({"obc_common", "obc_migrations", "obc_ingest", "obc_query", "obc_tenant_config", "obc_gateway"}),
+        frozenset({"obc_common", "obc_migrations", "obc_ingest", "obc_query", "obc_tenant_config", "obc_worker"})
+        | {"obc_gateway"},
     ),
 }
 OURS = frozenset(PACKAGES) | {"obc"}

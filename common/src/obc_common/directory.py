@@ -115,6 +115,10 @@ class TenantDirectory:
                 raise Unauthenticated("UNKNOWN_TENANT", "the credential's tenant does not exist") from None
         return rules
 
+    def all_rules(self) -> list[TenantRules]:
+        """The rules of every tenant now."""
+        return self._state.all_rules()
+
     def has_tenant(self, tenant_id: str) -> bool:
         """True when the tenant exists."""
         return self._state.rules(tenant_id) is not None

@@ -28,6 +28,10 @@ class DirectoryState:
         """A tenant's rules; None = no such tenant."""
         return self._rules.get(tenant_id)
 
+    def all_rules(self) -> list[TenantRules]:
+        """The rules of every tenant."""
+        return list(self._rules.values())
+
     def key(self, sha256: bytes) -> KeyRecord | None:
         """The key with a fingerprint, expired or not."""
         return self._keys.get(sha256)

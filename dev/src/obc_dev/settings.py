@@ -20,10 +20,12 @@ class DevSettings(BaseSettings):
     ingest_grpc_port: Port = Field(50051, description="gRPC port of ingest.")
     query_grpc_port: Port = Field(50052, description="gRPC port of query.")
     tenant_config_grpc_port: Port = Field(50053, description="gRPC port of TenantConfig.")
+    worker_grpc_port: Port = Field(50054, description="gRPC port of the worker.")
     gateway_admin_port: Port = Field(9100, description="Port of the gateway's metrics.")
     ingest_admin_port: Port = Field(9101, description="Port of ingest's metrics.")
     query_admin_port: Port = Field(9102, description="Port of query's metrics.")
     tenant_config_admin_port: Port = Field(9103, description="Port of TenantConfig's metrics.")
+    worker_admin_port: Port = Field(9104, description="Port of the worker's metrics.")
     database_url: SecretStr | None = Field(None, description="A PostgreSQL that is there already; unset = start one.")
     migrations_database_url: SecretStr | None = Field(
         None, description="Login that owns the schema, for migrations; unset = the one of ANALYTICS_DATABASE_URL."

@@ -135,6 +135,7 @@ def _environment(
         "ANALYTICS_REDIS_URL": redis_url,
         "ANALYTICS_INGEST_ADDRESS": f"127.0.0.1:{settings.ingest_grpc_port}",
         "ANALYTICS_QUERY_ADDRESS": f"127.0.0.1:{settings.query_grpc_port}",
+        "ANALYTICS_WORKER_ADDRESS": f"127.0.0.1:{settings.worker_grpc_port}",
         "ANALYTICS_TENANT_CONFIG_ADDRESS": f"127.0.0.1:{settings.tenant_config_grpc_port}",
         "PYTHONUNBUFFERED": "1",
         **{name: str(port) for name, port in settings.ports().items() if "_DEV_" not in name},
@@ -154,6 +155,7 @@ def _services(settings: DevSettings, environment: dict[str, str]) -> list[Proces
         service("tenant-config", settings.tenant_config_admin_port),
         service("ingest", settings.ingest_admin_port),
         service("query", settings.query_admin_port),
+        service("worker", settings.worker_admin_port),
         service("gateway", settings.gateway_admin_port),
     ]
 

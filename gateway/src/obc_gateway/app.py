@@ -48,6 +48,8 @@ from obc_gateway.transcoding.routes import INGEST, QUERY, TENANT_CONFIG, Route, 
 
 _log = get_logger(__name__)
 _NAME = "gateway"
+# What the worker's health is called: it has no methods.
+_WORKER = "obc.worker"
 _INGEST_SOCKETS = ("/ws/analytics", "/ws/analytics/{tenant_id:[^/:]+}", "/v1/stream")
 _REDIS_CONNECT_SECONDS = 0.5
 # After the grace: time for a cancelled request to unwind.
@@ -135,6 +137,8 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
             "query": (settings.query_address, QUERY),
             "tenant_config": (settings.tenant_config_address, TENANT_CONFIG),
         }
+        if settings.worker_address:
+            targets["worker"] = (settings.worker_address, _WORKER)
         channels = {name: (open_channel(address, streaming=False), svc) for name, (address, svc) in targets.items()}
         for channel, _ in channels.values():
             stack.push_async_callback(channel.close)

@@ -37,7 +37,8 @@ def register_checks(
 
     Args:
         health: the registry.
-        channels: component -> channel and full service name (`ingest`, `query`, `tenant_config`).
+        channels: component -> channel and full service name (`ingest`, `query`, `tenant_config`; `worker` if there is
+            one).
         redis: the shared limits' store.
         directory: the tenants' rules and keys.
         admission: open sockets.

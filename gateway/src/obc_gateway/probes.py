@@ -6,8 +6,8 @@ from aiohttp import web
 from obc_common.health import HealthRegistry
 from obc_gateway.lifecycle import Lifecycle
 
-# The worker comes with a later release; saying `ok` of something that does not run would be a lie.
-_NOT_DEPLOYED = {"worker": "not_configured"}
+# What may be left out; saying `ok` of something that does not run would be a lie.
+_OPTIONAL = frozenset({"worker"})
 _VITAL = frozenset({"database", "ingest"})
 _OWN = frozenset({"startup", "lifecycle"})
 
@@ -34,7 +34,7 @@ class Probes:
             name: {"status": "ok" if part.ok else "down", "detail": part.detail}
             for name, part in self._health.components().items()
         }
-        components.update({name: {"status": status, "detail": ""} for name, status in _NOT_DEPLOYED.items()})
+        components |= {name: {"status": "not_configured", "detail": ""} for name in _OPTIONAL - set(components)}
         ready = self._health.ready() and not self._lifecycle.leaving
         return _json({"ready": ready, "components": components}, 200 if ready else 503)
 
@@ -42,7 +42,7 @@ class Probes:
         """The suite as a whole: `ok`, `degraded` (something that can be missed is away) or `down`."""
         verdicts = {name: part.ok for name, part in self._health.components().items() if name not in _OWN}
         services = {name: "ok" if ok else "down" for name, ok in verdicts.items()}
-        services.update(_NOT_DEPLOYED)
+        services |= dict.fromkeys(_OPTIONAL - set(services), "not_configured")
         if not all(verdicts[name] for name in _VITAL):
             status = "down"
         else:

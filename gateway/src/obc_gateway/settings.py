@@ -27,6 +27,9 @@ class Settings(ServiceSettings, RedisSettings, TenantDirectorySettings):
     )
     ingest_address: str = Field("127.0.0.1:50051", description="gRPC target of the ingest service.")
     query_address: str = Field("127.0.0.1:50052", description="gRPC target of the query service.")
+    worker_address: str = Field(
+        "", description="gRPC target of the worker, for its health, e.g. 127.0.0.1:50054; empty = none is deployed."
+    )
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

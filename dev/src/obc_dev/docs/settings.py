@@ -15,6 +15,7 @@ from obc_gateway.settings import Settings as GatewaySettings
 from obc_ingest.settings import Settings as IngestSettings
 from obc_query.settings import Settings as QuerySettings
 from obc_tenant_config.settings import Settings as TenantConfigSettings
+from obc_worker.settings import Settings as WorkerSettings
 
 PATH = Path("docs/configuration.md")
 
@@ -27,7 +28,7 @@ line per mistake. Secrets are masked wherever settings are shown. `make run` set
 """
 _SHARED: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Every process", ServiceSettings),
-    ("PostgreSQL (tenant-config, ingest, query)", DatabaseSettings),
+    ("PostgreSQL (tenant-config, ingest, query, worker)", DatabaseSettings),
     ("Redis (ingest, query, gateway)", RedisSettings),
     ("Tenants, rules and keys (ingest, query, gateway)", TenantDirectorySettings),
 )
@@ -36,6 +37,7 @@ _PROCESSES: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("ingest", IngestSettings),
     ("query", QuerySettings),
     ("tenant-config", TenantConfigSettings),
+    ("worker", WorkerSettings),
     ("`make run` and its relatives", DevSettings),
 )
 

@@ -27,6 +27,7 @@ from obc_query.engine import Engine
 from obc_query.freshness import Freshness
 from obc_query.live.hub import LiveHub
 from obc_query.projection.projector import Projector
+from obc_query.retention import ReadModelRetention
 from obc_query.servicer import QueryServicer
 from obc_query.settings import Settings
 from obc_query.warehouse import Warehouse
@@ -79,6 +80,9 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             poll_seconds=settings.projector_poll_ms / 1000,
             batch_rows=settings.projector_batch_rows,
         )
+        retention = ReadModelRetention(
+            warehouse, projector_pool, directory, clock, seconds=settings.read_model_retention_seconds
+        )
         gate = TenantGate(
             concurrent_statements=settings.tenant_concurrent_statements,
             waiting_questions=settings.tenant_waiting_questions,
@@ -129,6 +133,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
                 {
                     "tenant-directory": directory.run,
                     "projector": projector.run,
+                    "retention": retention.run,
                     "live-feed": hub.feed.run,
                     "health": health.run,
                     "health-verdicts": server.run_verdicts,

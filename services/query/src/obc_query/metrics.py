@@ -18,6 +18,16 @@ HORIZON_LAG_XIDS = Gauge(
 HORIZON_AGE_SECONDS = Gauge(
     "obc_query_horizon_age_seconds", "Time since PostgreSQL's horizon last moved while work waited."
 )
+RETENTION_PASSES = Counter(
+    "obc_query_retention_passes_total", "Removals of expired events from the read model, by outcome.", ["outcome"]
+)
+RETENTION_LAST_SUCCESS = Gauge(
+    "obc_query_retention_last_success_timestamp_seconds", "When expired events were last removed, unix seconds."
+)
+RETENTION_DROPPED_PARTS = Counter("obc_query_retention_dropped_parts_total", "Parts dropped with all their events.")
+RETENTION_DELETIONS = Counter(
+    "obc_query_retention_deletions_total", "Tenants whose expired events were deleted from parts they share."
+)
 STATEMENT_SECONDS = Histogram(
     "obc_query_statement_seconds",
     "Time of one statement in the engine, by its purpose.",

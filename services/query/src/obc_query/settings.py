@@ -38,6 +38,9 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
     projector_batch_rows: int = Field(
         20_000, ge=1, description="Events copied at once; one transaction is never split."
     )
+    read_model_retention_seconds: float = Field(
+        3600.0, gt=0, description="Pause between two removals of expired events from the read model."
+    )
     live_queue_messages: int = Field(
         64, ge=1, description="Messages kept for a slow live subscriber; the oldest are dropped and counted."
     )
