@@ -17,6 +17,7 @@ _COLOURS = {
     "tenant-config": "\x1b[35m",
     "ingest": "\x1b[32m",
     "query": "\x1b[36m",
+    "worker": "\x1b[37m",
     "gateway": "\x1b[33m",
 }
 _WIDTH = max(map(len, _COLOURS))

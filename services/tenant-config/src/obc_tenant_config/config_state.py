@@ -79,9 +79,10 @@ class ConfigState:
     async def catch_up(self) -> None:
         """Reads what changed since the last time, or everything the first time, and tells the watchers."""
         async with self._database.suite_transaction(readonly=True) as connection:
-            newest = await change_rows.newest_revision(connection)
-            if self.revision < 0 or newest < self.revision:
-                # A revision that goes back means another database than before: one that was restored.
+            oldest, newest = await change_rows.revision_range(connection)
+            if self.revision < 0 or newest < self.revision or oldest > self.revision + 1:
+                # A revision that goes back means another database than before: one that was restored. And after more
+                # than a day away (a paused process, a long outage) changes in between may be forgotten.
                 await self._read_everything(connection, newest)
             elif newest > self.revision:
                 await self._read_changes(connection)

@@ -35,10 +35,13 @@ async def insert_change(connection: Connection, kind: ChangeKind, tenant_id: str
     return revision
 
 
-async def newest_revision(connection: Connection) -> int:
-    """The last revision; 0 = there was no change yet."""
-    revision: int = await connection.fetchval("SELECT coalesce(max(revision), 0) FROM config_changes")
-    return revision
+async def revision_range(connection: Connection) -> tuple[int, int]:
+    """The oldest revision that is left (the worker forgets those of past days) and the newest; 0 = there is none."""
+    row = await connection.fetchrow(
+        "SELECT coalesce(min(revision), 0) AS oldest, coalesce(max(revision), 0) AS newest FROM config_changes"
+    )
+    assert row is not None
+    return row["oldest"], row["newest"]
 
 
 async def list_changes_after(connection: Connection, revision: int, limit: int) -> list[Change]:
