@@ -40,7 +40,7 @@ async def test_a_worker_is_ok_while_it_is_ready_and_down_when_it_is_not_or_gone(
 
     health = HealthRegistry(SystemClock())
     health.register("database", check, interval=0.05)
-    settings = ServiceSettings(internal_secret=SECRET)  # type: ignore[arg-type]  # pydantic makes it a SecretStr
+    settings = ServiceSettings(internal_secret=SECRET)
     server = GrpcServer(settings, service="worker", authenticator=Nobody(), health=health, port=0)
     server.announce("obc.worker")
     await server.start()

@@ -34,7 +34,9 @@ class Rules:
 
 
 def retention(model: ReadModel, rules: Rules, now: int = NOW) -> ReadModelRetention:
-    return ReadModelRetention(model.warehouse, model.projector_pool, rules, ManualClock(now), seconds=3600)
+    return ReadModelRetention(
+        model.warehouse, model.projector_pool, rules, model.freshness, ManualClock(now), seconds=3600
+    )
 
 
 def times(model: ReadModel, tenant_id: str) -> list[int]:
@@ -54,19 +56,22 @@ async def test_the_boundary_is_exact_and_other_tenants_keep_theirs(read_model: R
 
     assert times(read_model, tenant_id) == [boundary, NOW]
     assert times(read_model, other) == times(read_model, unknown) == [boundary - 1, boundary, NOW]
-    assert expired.tenants == 1
+    assert expired.tenants == {tenant_id}
     # and once more does nothing
     again = await retention(read_model, Rules({tenant_id: 30, other: 365})).remove()
-    assert (again.parts, again.tenants) == (0, 0)
+    assert (again.parts, again.deletions, again.tenants) == (0, 0, frozenset())
 
 
 async def test_months_that_nobody_keeps_go_as_whole_parts(read_model: ReadModel, tenant_id: str) -> None:
     await read_model.store(tenant_id, [Stored(NOW - days * DAY) for days in (0, 100, 130, 160)])
+    version = read_model.freshness.version(tenant_id)
 
     expired = await retention(read_model, Rules({tenant_id: 60})).remove()
 
     assert times(read_model, tenant_id) == [NOW]
-    assert (expired.parts, expired.tenants) == (3, 0)
+    assert (expired.parts, expired.deletions) == (3, 0)
+    # and no answer from before is given again
+    assert read_model.freshness.version(tenant_id) != version
 
 
 async def test_without_tenants_nothing_goes(read_model: ReadModel, tenant_id: str) -> None:

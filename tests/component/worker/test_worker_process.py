@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -112,7 +113,7 @@ async def test_a_worker_does_every_job_tells_so_and_ends_in_peace(database: str)
 async def test_of_two_workers_one_may_be_stopped_or_killed_at_any_time(database: str) -> None:
     async with worker_process(database) as (first, first_port), worker_process(database) as (second, second_port):
         for port in (first_port, second_port):
-            await eventually(lambda port=port: ready(port), timeout=20)
+            await eventually(partial(ready, port), timeout=20)
         await eventually(await old_event(database), timeout=20)
         for paused in (first, second, first):
             paused.send_signal(signal.SIGSTOP)
@@ -154,7 +155,7 @@ async def test_grpc_health_tells_whether_it_is_ready_and_nothing_else_is_answere
                 return bool(answer.status == SERVING)
 
             for name in ("", SERVICE, "component.database", "component.jobs"):
-                await eventually(lambda name=name: serving(name), timeout=10)
+                await eventually(partial(serving, name), timeout=10)
         await worker.drain()
 
 

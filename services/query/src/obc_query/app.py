@@ -81,7 +81,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             batch_rows=settings.projector_batch_rows,
         )
         retention = ReadModelRetention(
-            warehouse, projector_pool, directory, clock, seconds=settings.read_model_retention_seconds
+            warehouse, projector_pool, directory, freshness, clock, seconds=settings.read_model_retention_seconds
         )
         gate = TenantGate(
             concurrent_statements=settings.tenant_concurrent_statements,

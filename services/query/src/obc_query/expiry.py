@@ -32,11 +32,13 @@ class Expired:
 
     Attributes:
         parts: dropped as a whole.
-        tenants: whose rows were deleted from parts that stay.
+        deletions: tenants whose rows were deleted from parts that stay.
+        tenants: all whose rows went.
     """
 
     parts: int
-    tenants: int
+    deletions: int
+    tenants: frozenset[str]
 
 
 def remove_expired(handle: Handle, retention_days: Mapping[str, int], now_ms: int, stop: threading.Event) -> Expired:
@@ -50,23 +52,26 @@ def remove_expired(handle: Handle, retention_days: Mapping[str, int], now_ms: in
     """
     cutoffs = {UUID(tenant_id): now_ms - days * _DAY_MS for tenant_id, days in retention_days.items()}
     if not cutoffs:
-        return Expired(0, 0)
+        return Expired(0, 0, frozenset())
     contents: dict[str, list[tuple[UUID, int, int]]] = {}
     for part, tenant_id, first, last in handle.query(_CONTENTS, {"month": _month(max(cutoffs.values()))}):
         contents.setdefault(part, []).append((tenant_id, first, last))
-    dropped, delete_from = 0, set[UUID]()
+    dropped, deletions, gone, delete_from = 0, 0, set[UUID](), set[UUID]()
     for part, rows in contents.items():
         if stop.is_set():
-            return Expired(dropped, 0)
-        if all(last < cutoffs.get(tenant_id, last) for tenant_id, _, last in rows):
-            dropped += _drop(handle, part)
-        else:
+            break
+        if not all(last < cutoffs.get(tenant_id, last) for tenant_id, _, last in rows):
             delete_from |= {tenant_id for tenant_id, first, _ in rows if first < cutoffs.get(tenant_id, first)}
+        elif _drop(handle, part):
+            dropped += 1
+            gone |= {tenant_id for tenant_id, _, _ in rows}
     for tenants in _chunks(sorted(delete_from)):
         if stop.is_set():
             break
         _delete(handle, {tenant_id: cutoffs[tenant_id] for tenant_id in tenants})
-    return Expired(dropped, len(delete_from))
+        deletions += len(tenants)
+        gone |= set(tenants)
+    return Expired(dropped, deletions, frozenset(map(str, gone)))
 
 
 def _month(unix_ms: int) -> int:
@@ -74,15 +79,15 @@ def _month(unix_ms: int) -> int:
     return moment.year * 100 + moment.month
 
 
-def _drop(handle: Handle, part: str) -> int:
+def _drop(handle: Handle, part: str) -> bool:
     try:
         # A part's name is the engine's own: digits and underscores.
         handle.command(f"ALTER TABLE events DROP PART '{part}'")
     except ClickHouseError as error:
         if error_code(error) != _NO_SUCH_PART:
             raise
-        return 0  # merged with another meanwhile; the next look finds that one
-    return 1
+        return False  # merged with another meanwhile; the next look finds that one
+    return True
 
 
 def _delete(handle: Handle, cutoffs: Mapping[UUID, int]) -> None:

@@ -21,6 +21,7 @@ class Freshness:
         self._generation = ""
         self._boot_cursor = 0
         self._hi_by_tenant: dict[str, int] = {}
+        self._removals: dict[str, int] = {}
         self._projected = 0
         self._looks: deque[tuple[int, int]] = deque(maxlen=_MAX_LOOKS)
         self._as_of_ms = 0
@@ -43,7 +44,9 @@ class Freshness:
 
     def version(self, tenant_id: str) -> str:
         """The tenant's data version. Read it before asking: rows that come in between only make the answer newer."""
-        return f"{self._generation}.{self._hi_by_tenant.get(tenant_id, self._boot_cursor)}"
+        removals = self._removals.get(tenant_id, 0)
+        suffix = f".{removals}" if removals else ""
+        return f"{self._generation}.{self._hi_by_tenant.get(tenant_id, self._boot_cursor)}{suffix}"
 
     def started(self, generation: str, cursor: int) -> None:
         """The store of a generation holds everything behind the cursor."""
@@ -62,6 +65,11 @@ class Freshness:
         self._projected = hi
         while self._looks and self._looks[0][1] <= hi:
             self._as_of_ms = self._looks.popleft()[0]
+
+    def removed(self, tenants: Iterable[str]) -> None:
+        """Rows of these tenants have expired: answers that counted them are not to be given again."""
+        for tenant_id in tenants:
+            self._removals[tenant_id] = self._removals.get(tenant_id, 0) + 1
 
     def mark_caught_up(self) -> None:
         """Everything that was there at the start is in."""

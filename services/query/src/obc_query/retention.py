@@ -13,6 +13,7 @@ from obc_common.postgres import Pool
 from obc_common.tenant_state import TenantRules
 from obc_query import metrics
 from obc_query.expiry import Expired, remove_expired
+from obc_query.freshness import Freshness
 from obc_query.warehouse import Warehouse
 
 _log = get_logger(__name__)
@@ -45,14 +46,25 @@ class ReadModelRetention:
         warehouse: the read model.
         pool: PostgreSQL, for the lock of a shared read model.
         directory: the tenants' rules.
+        freshness: told whose answers are not what they were.
         clock: decides what is expired.
         seconds: pause between two passes.
     """
 
-    def __init__(self, warehouse: Warehouse, pool: Pool, directory: Directory, clock: Clock, *, seconds: float) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        pool: Pool,
+        directory: Directory,
+        freshness: Freshness,
+        clock: Clock,
+        *,
+        seconds: float,
+    ) -> None:
         self._warehouse = warehouse
         self._pool = pool
         self._directory = directory
+        self._freshness = freshness
         self._clock = clock
         self._seconds = seconds
 
@@ -73,13 +85,14 @@ class ReadModelRetention:
         """One pass. With a shared read model it does nothing while another process is at it."""
         days = {rules.tenant_id: rules.retention_days for rules in self._directory.all_rules()}
         async with self._turn() as is_ours:
-            expired = await self._in_thread(days) if is_ours else Expired(0, 0)
+            expired = await self._in_thread(days) if is_ours else Expired(0, 0, frozenset())
+        self._freshness.removed(expired.tenants)
         metrics.RETENTION_PASSES.labels("done").inc()
         metrics.RETENTION_LAST_SUCCESS.set(self._clock.now_ms() / 1000)
         metrics.RETENTION_DROPPED_PARTS.inc(expired.parts)
-        metrics.RETENTION_DELETIONS.inc(expired.tenants)
-        if expired.parts or expired.tenants:
-            _log.info("read_model_expired", parts=expired.parts, tenants=expired.tenants)
+        metrics.RETENTION_DELETIONS.inc(expired.deletions)
+        if expired.tenants:
+            _log.info("read_model_expired", parts=expired.parts, tenants=len(expired.tenants))
         return expired
 
     async def _in_thread(self, days: dict[str, int]) -> Expired:

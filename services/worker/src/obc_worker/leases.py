@@ -12,6 +12,8 @@ from obc_common.postgres import Connection, Pool
 from obc_worker.model import JobKey, Lease, LeaseLostError
 
 _ACQUIRE_TIMEOUT = 5.0
+# Jobs are more than connections: a transaction waits for its turn.
+_TURN_TIMEOUT = 20.0
 
 _MAKE = """
 INSERT INTO obc_jobs.leases (job, shard) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
@@ -99,7 +101,7 @@ class Leases:
     @asynccontextmanager
     async def transaction(self, lease: Lease) -> AsyncIterator[Connection]:
         """A transaction that only the holder of the lease can have. Raises LeaseLostError."""
-        async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
+        async with self._pool.acquire(timeout=_TURN_TIMEOUT) as connection, connection.transaction():
             await self._hold(connection, lease)
             yield connection
 

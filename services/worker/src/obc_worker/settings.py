@@ -17,7 +17,12 @@ class Settings(ServiceSettings, DatabaseSettings):
         9104, alias="ANALYTICS_WORKER_ADMIN_PORT", description="Port of /metrics and probes; 0 = any free one."
     )
     processing_interval: float = Field(60.0, ge=0.05, le=3600, description="Seconds between two rounds of all jobs.")
-    worker_concurrent_jobs: int = Field(4, ge=1, le=64, description="Jobs under way at once in one process.")
+    worker_concurrent_jobs: int = Field(
+        16,
+        ge=1,
+        le=64,
+        description="Shares of jobs under way at once in one process; with few, a long one holds up the others.",
+    )
     worker_lease_seconds: float = Field(
         30.0, ge=1, le=300, description="A worker that is not heard of for this long loses its jobs to another."
     )
