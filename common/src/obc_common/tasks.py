@@ -21,16 +21,18 @@ async def background(bodies: Mapping[str, Body]) -> AsyncIterator[None]:
     A body that raises is logged and started again after a jittered, growing delay; one that returns is done.
     At exit every task is cancelled and awaited.
     """
-    tasks = [asyncio.create_task(_keep_running(name, body), name=name) for name, body in bodies.items()]
+    ending = asyncio.Event()
+    tasks = [asyncio.create_task(_keep_running(name, body, ending), name=name) for name, body in bodies.items()]
     try:
         yield
     finally:
+        ending.set()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep_running(name: str, body: Body) -> None:
+async def _keep_running(name: str, body: Body, ending: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     delay = _FIRST_DELAY
     while True:
@@ -39,11 +41,20 @@ async def _keep_running(name: str, body: Body) -> None:
             await body()
             return
         except Exception:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if ending.is_set():
                 raise  # its clean-up failed while it was being cancelled: it must end all the same
+            _forget_cancellations()
             _log.exception("background_task_failed", task=name)
         if loop.time() - started > 60:
             delay = _FIRST_DELAY
         await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
         delay = min(delay * 2, _LONGEST_DELAY)
+
+
+def _forget_cancellations() -> None:
+    """A TaskGroup of Python 3.11 whose child fails while it waits leaves its task marked as cancelled (it is not): the
+    next one would then end it.
+    """
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
