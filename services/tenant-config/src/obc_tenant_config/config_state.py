@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+import asyncpg
+
 from obc_common.clock import Clock
 from obc_common.directory_state import DirectoryState
 from obc_common.errors import NotFound, Unavailable
@@ -64,11 +66,11 @@ class ConfigState:
         async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
             await connection.add_listener(change_rows.CHANNEL, self._wake)
             try:
-                while not connection.is_closed():
+                while not _is_lost(connection):
                     await self.catch_up()
                     await self._wait()
             finally:
-                if not connection.is_closed():
+                if not _is_lost(connection):
                     await connection.remove_listener(change_rows.CHANNEL, self._wake)
         raise ConnectionError("the listening connection was lost")
 
@@ -173,3 +175,11 @@ class ConfigState:
                     self._index.apply_tenant(view.state())
             self.revision = changes[-1].revision
             self._watchers.tell(topics)
+
+
+def _is_lost(connection: Connection) -> bool:
+    """True when the connection was cut. The pool takes a cut one back by itself; then it may not even be asked."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
