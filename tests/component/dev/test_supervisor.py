@@ -16,15 +16,15 @@ from obc_dev.supervision.console import Console
 from obc_dev.supervision.supervisor import StackError, Supervisor
 from tests.support.eventually import eventually
 
-# Touches its file, then waits for a signal; says so in both cases.
+# Says that it runs, touches its file (from then on it may be ended), waits for a signal, and says that it ends.
 _SLEEPER = """
 import pathlib, signal, sys, time
 def end(*_):
     print(sys.argv[1], "ends", flush=True)
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
-pathlib.Path(sys.argv[2]).touch()
 print(sys.argv[1], "runs", flush=True)
+pathlib.Path(sys.argv[2]).touch()
 time.sleep(600)
 """
 

@@ -67,7 +67,7 @@ async def test_a_worker_stopped_past_its_lease_does_nothing_when_it_goes_on(data
         async def has_begun() -> bool:
             return await steps(database) >= 3
 
-        await eventually(has_begun, timeout=20)
+        await eventually(has_begun, timeout=60)
         # When it is stopped in the middle of its work and another takes over
         paused.send_signal(signal.SIGSTOP)
         done_by_first = await steps(database)
@@ -80,9 +80,9 @@ async def test_a_worker_stopped_past_its_lease_does_nothing_when_it_goes_on(data
             )
             return bool(rows)
 
-        await eventually(free, timeout=10)
+        await eventually(free, timeout=30)
         async with journal_worker(database, "between") as second:
-            await eventually(lambda: _more_than(database, done_by_first), timeout=20)
+            await eventually(lambda: _more_than(database, done_by_first), timeout=60)
             # and it goes on while the other works
             paused.send_signal(signal.SIGCONT)
             first_end, second_end = await ended(paused), await ended(second)
