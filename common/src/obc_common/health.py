@@ -72,6 +72,9 @@ class HealthRegistry:
     async def _watch(self, component: _Component) -> None:
         while True:
             await self._check(component)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # the check ate it, as the Redis client does while it connects
             # A bad component is looked at again soon, so that recovery shows.
             await asyncio.sleep(component.interval if component.ok else min(1.0, component.interval))
 
