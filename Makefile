@@ -6,14 +6,14 @@ UV := .cache/uv/bin/uv
 BIN := .venv/bin
 RUN := $(BIN)/python -m obc_dev
 PYTEST := $(BIN)/python -m pytest
-SOURCES := common migrations services gateway dev sdk/python tests bench protos/generate.py protos/generate_sdk.py
+SOURCES := common migrations services gateway dev sdk/python cli tests bench protos/generate.py protos/generate_sdk.py
 # uv would otherwise look at an activated environment of somebody else.
 export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
-	test-contract test-e2e boundaries check docs docs-check clean
+	test-contract test-e2e test-fuzz boundaries check docs docs-check clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ test-contract: .venv/.ready ## Run the tests of the wire contracts
 
 test-e2e: .venv/.ready ## Run the tests of the whole product through its public API
 	$(PYTEST) tests/e2e
+
+test-fuzz: .venv/.ready ## Fuzz the validator and the decoders, guided by coverage (FUZZ_SECONDS=20 each)
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(FUZZ_SECONDS),20)
 
 boundaries: .venv/.ready ## Check that no service imports another
 	$(PYTEST) -q tests/unit/test_import_boundaries.py

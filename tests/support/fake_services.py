@@ -115,6 +115,7 @@ class FakeIngest:
         self.delay_gate.set()
         self.waiting = 0
         self.stream_requests: list[ingest_pb.IngestStreamRequest] = []
+        self.import_requests: list[ingest_pb.ImportEventsRequest] = []
         self.stream_ends = 0
         self.pushes: asyncio.Queue[ingest_pb.IngestStreamResponse] = asyncio.Queue()
         self.events: list[Any] = []
@@ -148,7 +149,28 @@ class FakeIngest:
                 finally:
                     fake.stream_ends += 1
 
+            async def ImportEvents(self, requests: Any, _context: Any) -> Any:
+                fake.recorder.record("ImportEvents", None)
+                try:
+                    async for request in requests:
+                        fake.import_requests.append(request)
+                        await fake.ack_gate.wait()
+                        if fake.failure:
+                            raise fake.failure
+                        yield fake._import(request)
+                finally:
+                    fake.stream_ends += 1
+
         return Servicer()
+
+    def _import(self, request: Any) -> Any:
+        lines = request.lines.split(b"\n")
+        results = [{"line": request.first_line + index, "result": "accepted"} for index in range(len(lines))]
+        return ingest_pb.ImportEventsResponse(
+            next_line=request.first_line + len(lines),
+            results_ndjson=b"".join(orjson.dumps(result) + b"\n" for result in results),
+            accepted=len(lines),
+        )
 
     def _batch(self, request: Any) -> Any:
         try:

@@ -18,6 +18,7 @@ PACKAGES = {
     "obc_worker": ("services/worker/src", frozenset({"obc", "obc_common"})),
     "obc_gateway": ("gateway/src", frozenset({"obc", "obc_common"})),
     "obc_analytics": ("sdk/python/src", frozenset[str]()),  # customers install it without the server
+    "obc_cli": ("cli/src", frozenset[str]()),
     "obc_dev": (
         "dev/src",
         frozenset({"obc_common", "obc_migrations", "obc_ingest", "obc_query", "obc_tenant_config", "obc_worker"})

@@ -123,6 +123,12 @@ class IngestClient(ServiceClient):
         """
         return self._stream_service.IngestStream(metadata=self._metadata(principal, info))
 
+    def import_events(
+        self, *, principal: Principal, info: RequestInfo | None = None
+    ) -> grpc.aio.StreamStreamCall[ingest_pb.ImportEventsRequest, ingest_pb.ImportEventsResponse]:
+        """Opens an import. The caller ends it and turns AioRpcError into a DomainError; it may last for hours."""
+        return self._stream_service.ImportEvents(metadata=self._metadata(principal, info))
+
 
 class QueryClient(ServiceClient):
     """Client of obc.query.v1.QueryService."""

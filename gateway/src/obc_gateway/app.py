@@ -37,8 +37,9 @@ from obc_gateway.live.socket_handler import LiveSocketHandler
 from obc_gateway.openapi.document import build_document
 from obc_gateway.pages import page_routes
 from obc_gateway.probes import Probes
+from obc_gateway.rest.importing import ImportHandler
 from obc_gateway.rest.ingest import BatchHandler
-from obc_gateway.rest.router import add_routes, ingest_paths, route_limits
+from obc_gateway.rest.router import add_routes, ingest_paths, route_limits, takes_batches
 from obc_gateway.rest.unary import ApiAccess, UnaryHandler
 from obc_gateway.settings import Settings
 from obc_gateway.sockets.admission import SocketAdmission
@@ -153,9 +154,11 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
         cors = CorsPolicy(ingest_paths(routes, settings.extra_prefix), settings.cors_origins)
 
         def handler_for(route: Route) -> Handler:
+            if route.client_streaming:
+                return ImportHandler(settings, ingest, access, admission, reader, budget, lifecycle.draining).handle
             if route.streaming:
                 return LiveEventsHandler(settings, query, access, admission, watch_for).handle
-            if route.service == INGEST:
+            if takes_batches(route):
                 return BatchHandler(ingest, callers, reader, cors, budget, route.limits, settings.body_seconds).handle
             return UnaryHandler(route, clients[route.service], access, reader, budget, settings.body_seconds).handle
 

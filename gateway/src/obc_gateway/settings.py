@@ -56,6 +56,9 @@ class Settings(ServiceSettings, RedisSettings, TenantDirectorySettings):
     batch_body_bytes: int = Field(4 * _MIB, ge=1, description="Largest batch, inflated.")
     control_body_bytes: int = Field(_MIB, ge=1, description="Largest body of any other request, inflated.")
     ingest_deadline_seconds: float = Field(15.0, gt=0, description="Deadline of a batch, without its upload.")
+    import_idle_seconds: float = Field(
+        10.0, gt=0, description="An import whose next bytes do not come within this time is ended (to be resumed)."
+    )
     query_deadline_seconds: float = Field(30.0, gt=0, description="Deadline of a question.")
     control_deadline_seconds: float = Field(10.0, gt=0, description="Deadline of a call to TenantConfig.")
 

@@ -5,7 +5,7 @@ from google.api import annotations_pb2
 
 from obc_gateway.rest.router import ingest_paths, patterns, route_limits
 from obc_gateway.settings import Settings
-from obc_gateway.transcoding.routes import PUBLIC_SERVICES, BadBindingError, route_table
+from obc_gateway.transcoding.routes import INGEST, PUBLIC_SERVICES, BadBindingError, route_table
 
 SETTINGS = Settings(internal_secret="s" * 32)
 # For the suite's own processes, or carried by a WebSocket: not on REST.
@@ -37,7 +37,7 @@ def test_the_seeds_paths_are_there() -> None:
 def test_every_route_has_limits_of_its_service() -> None:
     for route in route_table(route_limits(SETTINGS)):
         assert route.limits.deadline_seconds > 0
-        assert route.limits.body_bytes == (4 if route.rpc == "IngestBatch" else 1) * 1024 * 1024
+        assert route.limits.body_bytes == (4 if route.service == INGEST else 1) * 1024 * 1024
 
 
 def test_variables_never_swallow_a_verb() -> None:

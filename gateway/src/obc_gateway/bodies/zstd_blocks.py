@@ -1,9 +1,12 @@
-"""Bounded inflation of zstd (RFC 8878).
+"""Bounded inflation of zstd (RFC 8878), of a whole body and of a stream.
 
 The library's streaming object has no output limit, and four bytes of input can stand for 128 KiB of output. A frame is
 made of blocks, though, and a block never inflates to more than 128 KiB: so the frame is cut at its blocks and one block
 is inflated at a time. The same walk finds a truncated frame and trailing bytes exactly.
 """
+
+import math
+from collections.abc import Iterator
 
 import zstandard
 
@@ -18,9 +21,9 @@ _RLE, _RESERVED = 1, 3
 
 
 class ZstdInflater:
-    """One zstd frame, no dictionary, no skippable frames."""
+    """One zstd frame, no dictionary, no skippable frames. `limit` is infinite for one frame of a stream."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: float) -> None:
         self._limit = limit
         self._pending = bytearray()
         self._body = bytearray()
@@ -61,7 +64,7 @@ class ZstdInflater:
         if frame.dict_id or frame.window_size > _MAX_WINDOW:
             raise unreadable("it needs a dictionary or a window over 8 MiB")
         if frame.content_size != zstandard.CONTENTSIZE_UNKNOWN and frame.content_size > self._limit:
-            raise too_large(self._limit)
+            raise too_large(int(self._limit))
         self._checksum = frame.has_checksum
         self._inflate(size)
         self._frame_open = True
@@ -103,4 +106,51 @@ class ZstdInflater:
             raise unreadable("it is not what Content-Encoding says") from error
         del self._pending[:length]
         if len(self._body) > self._limit:
-            raise too_large(self._limit)
+            raise too_large(int(self._limit))
+
+    def take_over(self) -> tuple[bytes, bytes | None]:
+        """What is inflated by now, and, once the frame is over, the bytes behind it."""
+        body = bytes(self._body)
+        self._body.clear()
+        if not self._complete:
+            return body, None
+        rest = bytes(self._pending)
+        self._pending.clear()
+        return body, rest
+
+    def step(self, piece: bytes) -> bool:
+        """Takes a piece, which may be empty, and inflates one block at most; False when more input is needed."""
+        self._pending += piece
+        if not self._frame_open and not self._open_frame(at_end=False):
+            return False
+        return not self._complete and self._next_block()
+
+
+class ZstdStream:
+    """Any number of frames, one after the other, inflated block by block."""
+
+    def __init__(self) -> None:
+        self._frame: ZstdInflater | None = None
+        self._frames = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        rest: bytes | None = piece
+        while rest:
+            if self._frame is None:
+                self._frame = ZstdInflater(math.inf)
+                self._frames += 1
+            more, rest = self._frame.step(rest), None
+            while more:
+                body, rest = self._frame.take_over()
+                if body:
+                    yield body
+                if rest is not None:
+                    self._frame = None
+                    break
+                more = self._frame.step(b"")
+
+    def finish(self) -> bytes:
+        if not self._frames:
+            raise unreadable("it is incomplete")
+        # A frame of fewer bytes than the longest header has is read only now.
+        return self._frame.finish() if self._frame is not None else b""

@@ -3,8 +3,9 @@
 from typing import Any
 
 from obc_gateway.openapi.schemas import SchemaBook
+from obc_gateway.rest.router import takes_batches
 from obc_gateway.transcoding.names import json_key
-from obc_gateway.transcoding.routes import INGEST, Route
+from obc_gateway.transcoding.routes import Route
 
 Operation = dict[str, Any]
 
@@ -12,18 +13,35 @@ _ERROR = {"$ref": "#/components/responses/Error"}
 _KEY_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
 INGEST_SECURITY: list[dict[str, list[str]]] = [*_KEY_SECURITY, {"write_key": []}]
 
+IMPORT_PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "first_line",
+        "in": "query",
+        "required": False,
+        "description": "Number of the body's first line: to go on with a file that broke off.",
+        "schema": {"type": "integer", "format": "int64", "minimum": 1, "default": 1},
+    },
+    {
+        "name": "results",
+        "in": "query",
+        "required": False,
+        "description": "Which events the answer lists.",
+        "schema": {"type": "string", "enum": ["all", "problems", "none"], "default": "all"},
+    },
+]
+
 
 def operation(route: Route, book: SchemaBook, operation_id: str) -> Operation:
     """The operation of one route; `operation_id` must be unique in the document."""
     comment = book.describe(route.method.full_name)
-    ingest = route.service == INGEST
+    ingest = takes_batches(route)
     described: Operation = {
         "operationId": operation_id,
         "tags": [route.service.rpartition(".")[2].removesuffix("Service")],
         "summary": comment.partition(". ")[0].rstrip("."),
         "description": comment,
         "security": INGEST_SECURITY if ingest else _KEY_SECURITY,
-        "parameters": _parameters(route, book),
+        "parameters": IMPORT_PARAMETERS if route.client_streaming else _parameters(route, book),
         "responses": {"200": _answer(route, book), "default": _ERROR},
         "x-deadline-seconds": None if route.streaming else route.limits.deadline_seconds,
     }
@@ -54,7 +72,16 @@ def _parameters(route: Route, book: SchemaBook) -> list[dict[str, Any]]:
 
 
 def _body(route: Route, book: SchemaBook) -> dict[str, Any]:
-    if route.service == INGEST:
+    if route.client_streaming:
+        return {
+            "required": True,
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+            "description": (
+                "One event per line (schema Event), of any number, gzip or zstd or plain. Read the answer while "
+                "sending, or ask for `results=problems`."
+            ),
+        }
+    if takes_batches(route):
         schema = {"$ref": "#/components/schemas/Batch"}
         content = {"application/json": {"schema": schema}, "text/plain": {"schema": schema}}
         return {
@@ -67,7 +94,12 @@ def _body(route: Route, book: SchemaBook) -> dict[str, Any]:
 
 
 def _answer(route: Route, book: SchemaBook) -> dict[str, Any]:
-    if route.service == INGEST:
+    if route.client_streaming:
+        text = (
+            "A line per event, as in BatchAnswer's results and with its `line`; `error` if it broke off; `summary`."
+        )
+        return {"description": text, "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
+    if takes_batches(route):
         schema: dict[str, Any] = {"$ref": "#/components/schemas/BatchAnswer"}
     else:
         schema = book.reference(route.method.output_type, answer=True)

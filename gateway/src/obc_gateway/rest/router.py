@@ -30,8 +30,13 @@ def patterns(route: Route, extra_prefix: str) -> list[str]:
 
 
 def ingest_paths(routes: Iterable[Route], extra_prefix: str) -> frozenset[str]:
-    """The exact paths that take batches."""
-    return frozenset(path for route in routes if route.service == INGEST for path in patterns(route, extra_prefix))
+    """The exact paths that take batches, from any page."""
+    return frozenset(path for route in routes if takes_batches(route) for path in patterns(route, extra_prefix))
+
+
+def takes_batches(route: Route) -> bool:
+    """True for the route of browsers and beacons, false for what needs a secret key."""
+    return route.service == INGEST and route.rpc == "IngestBatch"
 
 
 def add_routes(app: web.Application, handlers: Mapping[Route, Handler], extra_prefix: str) -> None:

@@ -54,6 +54,7 @@ class Route:
     request_class: type[Message]
     limits: RouteLimits
     streaming: bool
+    client_streaming: bool
 
     @property
     def pattern(self) -> str:
@@ -96,8 +97,10 @@ def _rules(method: MethodDescriptor) -> Iterator[http_pb2.HttpRule]:
 
 def _route(service: ServiceDescriptor, method: MethodDescriptor, rule: http_pb2.HttpRule, limits: RouteLimits) -> Route:
     verb = rule.WhichOneof("pattern")
-    if verb not in _VERBS or method.client_streaming or rule.response_body or rule.body not in ("", "*"):
-        raise BadBindingError(f'{method.full_name}: only plain verbs, body "*" and unary requests are served')
+    if verb not in _VERBS or rule.response_body or rule.body not in ("", "*"):
+        raise BadBindingError(f'{method.full_name}: only plain verbs and body "*" are served')
+    if method.client_streaming and not (method.server_streaming and rule.body == "*"):
+        raise BadBindingError(f'{method.full_name}: a stream of requests is served as NDJSON both ways, with body "*"')
     template: str = getattr(rule, verb)
     variables = tuple(_VARIABLE.findall(template))
     _check(method, method.input_type, template, variables)
@@ -112,6 +115,7 @@ def _route(service: ServiceDescriptor, method: MethodDescriptor, rule: http_pb2.
         request_class=message_factory.GetMessageClass(method.input_type),
         limits=limits,
         streaming=method.server_streaming,
+        client_streaming=method.client_streaming,
     )
 
 

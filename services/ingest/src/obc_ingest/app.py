@@ -21,10 +21,14 @@ from obc_common.server import GrpcServer
 from obc_common.tasks import background
 from obc_ingest.durability import DurabilityCheck
 from obc_ingest.flush import Flusher
+from obc_ingest.importer import Importer
 from obc_ingest.ingestor import Ingestor
 from obc_ingest.intake import Intake
+from obc_ingest.left_out import LeftOutCounts
 from obc_ingest.live_publisher import LivePublisher
 from obc_ingest.partitions import Partitions
+from obc_ingest.replay import Replayer
+from obc_ingest.replay_store import ReplayStore
 from obc_ingest.salts import SaltStore
 from obc_ingest.servicer import IngestServicer
 from obc_ingest.settings import Settings
@@ -35,6 +39,8 @@ from obc_ingest.writer import GroupCommitWriter, WriterLimits
 
 SERVICE = "obc.ingest.v1.IngestService"
 _ROLE = "obc_ingest"
+_REPLAY_ROLE = "obc_replay"
+_REPLAY_POOL_SIZE = 2
 _DURABILITY_INTERVAL = 30.0
 _REDIS_TIMEOUT = 1.0
 _UNPACKED_AT_ONCE = 8 * 1024 * 1024  # two of the largest batches, some 200 MiB when they are parsed
@@ -54,6 +60,15 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             max_size=settings.database_pool_size,
         )
         stack.push_async_callback(pool.close)
+        # Reads bad rows, which obc_ingest may not: this one is under row-level security.
+        replay_pool = await create_pool(
+            settings.database_url.get_secret_value(),
+            role=_REPLAY_ROLE,
+            name="obc-replay",
+            min_size=0,
+            max_size=_REPLAY_POOL_SIZE,
+        )
+        stack.push_async_callback(replay_pool.close)
         redis = Redis.from_url(
             settings.redis_url.get_secret_value(),
             socket_timeout=_REDIS_TIMEOUT,
@@ -74,13 +89,16 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         writer = GroupCommitWriter(Flusher(EventStore(pool, partitions)), _writer_limits(settings), live.offer)
         stack.callback(writer.close)
         limits = settings.limits()
+        limiter = RateLimiter(redis, clock)
+        left_out = LeftOutCounts(pool, clock)
         ingestor = Ingestor(
             directory=directory,
-            limiter=RateLimiter(redis, clock),
+            limiter=limiter,
             salts=salts,
             intake=Intake(_UNPACKED_AT_ONCE, settings.queue_bytes),
             writer=writer,
             limits=limits,
+            left_out=left_out,
             rate_per_second=settings.ingest_rate_per_second,
             burst=settings.ingest_burst,
             clock=clock,
@@ -114,6 +132,16 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             IngestServicer(
                 ingestor,
                 directory,
+                importer=Importer(
+                    ingestor=ingestor,
+                    limiter=limiter,
+                    partitions=partitions,
+                    limits=limits,
+                    rate_per_second=settings.import_rate_per_second,
+                    clock=clock,
+                ),
+                replayer=Replayer(ingestor, ReplayStore(replay_pool), clock),
+                page_token_secret=secret,
                 limits=limits,
                 stream_limits=StreamLimits(settings.stream_credits, settings.stream_max_age_seconds),
                 draining=server.draining,
@@ -126,6 +154,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
                 {
                     "writer": writer.run,
                     "live": live.run,
+                    "left_out": left_out.run,
                     "partitions": partitions.run,
                     "salts": salts.run_cleaning,
                     "directory": directory.run,

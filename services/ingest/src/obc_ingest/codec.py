@@ -1,5 +1,6 @@
 """Typed protobuf events into the one internal form, and results back. The only module that knows both."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -51,6 +52,29 @@ def encode_results(results: list[EventResult]) -> list[pb.EventResult]:
 def encode_results_json(results: list[EventResult]) -> bytes:
     """Results as the JSON array of a WebSocket ack."""
     return orjson.dumps([_result(result) for result in results])
+
+
+def encode_result_lines(results: Iterable[tuple[int, EventResult]]) -> bytes:
+    """Results of an import as NDJSON, each with the number of its line."""
+    return b"".join(
+        orjson.dumps({"line": line, **_result(result)}, option=orjson.OPT_APPEND_NEWLINE) for line, result in results
+    )
+
+
+def wanted_results(
+    results: Sequence[tuple[int, EventResult]], wanted: pb.ImportResults.ValueType
+) -> Sequence[tuple[int, EventResult]]:
+    """The results that an import's caller wants to be listed."""
+    if wanted == pb.IMPORT_RESULTS_NONE:
+        return ()
+    if wanted == pb.IMPORT_RESULTS_PROBLEMS:
+        return [(line, r) for line, r in results if r.outcome in (Outcome.REJECTED, Outcome.DROPPED)]
+    return results
+
+
+def encode_outcome(outcome: Outcome) -> pb.EventOutcome.ValueType:
+    """An outcome as the message has it."""
+    return _OUTCOMES[outcome]
 
 
 def encode_batch_json(batch: BatchResult) -> bytes:

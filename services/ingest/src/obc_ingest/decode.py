@@ -62,21 +62,8 @@ def check_tenant(named: object, tenant_id: str) -> None:
         raise PermissionDenied("TENANT_MISMATCH", "the batch names another tenant than its credential's")
 
 
-def _parse(body: bytes, limits: Limits) -> dict[str, Any]:
-    if len(body) > limits.batch_bytes:
-        check_size(len(body), 1, limits)
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if _is_bad_encoding(body):
-            raise InvalidArgument("BAD_ENCODING", "the body must be UTF-8 without a byte order mark") from None
-        raise InvalidArgument("BAD_JSON", f"the body is not JSON: {error.msg}"[:200]) from None
-    if not isinstance(message, dict):
-        raise InvalidArgument("NOT_OBJECT", "the body must be a JSON object")
-    return message
-
-
-def _is_bad_encoding(body: bytes) -> bool:
+def is_bad_encoding(body: bytes) -> bool:
+    """True when that is why a text is no JSON: UTF-16, a byte order mark, or no UTF-8."""
     # JSON in UTF-16 without a mark has a NUL next to its first character.
     if body.startswith(_BOMS) or b"\x00" in body[:2]:
         return True
@@ -85,6 +72,20 @@ def _is_bad_encoding(body: bytes) -> bool:
     except UnicodeDecodeError:
         return True
     return False
+
+
+def _parse(body: bytes, limits: Limits) -> dict[str, Any]:
+    if len(body) > limits.batch_bytes:
+        check_size(len(body), 1, limits)
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if is_bad_encoding(body):
+            raise InvalidArgument("BAD_ENCODING", "the body must be UTF-8 without a byte order mark") from None
+        raise InvalidArgument("BAD_JSON", f"the body is not JSON: {error.msg}"[:200]) from None
+    if not isinstance(message, dict):
+        raise InvalidArgument("NOT_OBJECT", "the body must be a JSON object")
+    return message
 
 
 def _envelope(message: dict[str, Any], size: int, tenant_id: str, limits: Limits) -> DecodedBatch:

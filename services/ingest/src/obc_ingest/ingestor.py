@@ -2,29 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractAsyncContextManager
 
 from obc_common.clock import Clock
 from obc_common.context import Principal, RequestInfo
 from obc_common.directory import TenantDirectory
-from obc_common.logs import get_logger
 from obc_common.postgres import is_connection_failure, map_postgres_error
 from obc_common.ratelimit import Bucket, RateLimiter
-from obc_ingest.bad_rows import bad_row
-from obc_ingest.flush import Verdict
+from obc_ingest.evaluation import Evaluation
 from obc_ingest.intake import Intake
+from obc_ingest.left_out import LeftOutCounts
 from obc_ingest.limits import Limits
-from obc_ingest.metrics import RECEIVED, RESULTS, SCRUBBED
-from obc_ingest.model import BadRow, BatchResult, DecodedBatch, Event, EventResult, Outcome, Rejected
+from obc_ingest.metrics import RECEIVED, RESULTS
+from obc_ingest.model import BatchResult, DecodedBatch, EventResult
 from obc_ingest.rules import RuleSet
 from obc_ingest.salts import Hasher, SaltStore
-from obc_ingest.scrub import scrub_event
 from obc_ingest.timestamps import skew_ms
-from obc_ingest.useragent import correct_device_info
-from obc_ingest.validate import Reception, event_label, validate
+from obc_ingest.validate import Reception
 from obc_ingest.writer import GroupCommitWriter
-
-_log = get_logger(__name__)
 
 _EVENTS_PER_TURN = 200
 """Events judged before other callers get their turn of the loop: about 5 ms."""
@@ -40,6 +35,7 @@ class Ingestor:
         intake: whose turn it is to be unpacked.
         writer: makes events durable.
         limits: what events are judged by.
+        left_out: told what is left out of events.
         rate_per_second: events in the long run, per key and per tenant.
         burst: events at once, per key and per tenant.
         clock: time of reception.
@@ -54,6 +50,7 @@ class Ingestor:
         intake: Intake,
         writer: GroupCommitWriter,
         limits: Limits,
+        left_out: LeftOutCounts,
         rate_per_second: float,
         burst: int,
         clock: Clock,
@@ -64,6 +61,7 @@ class Ingestor:
         self._intake = intake
         self._writer = writer
         self._limits = limits
+        self._left_out = left_out
         self._rate = rate_per_second
         self._burst = burst
         self._clock = clock
@@ -89,39 +87,61 @@ class Ingestor:
         # What may take long comes before the turn.
         await self._rules(tenant_id)
         now = self._clock.now_ms()
-        hasher = await self._hasher(tenant_id, now)
+        await self._hasher(tenant_id, now)
         async with self._intake.turn(size):
-            batch_id, evaluation = await self._evaluate(decode(), principal, info, hasher, now)
-        verdicts = await self._writer.submit(evaluation.events, evaluation.bad_rows)
-        results = evaluation.results(verdicts)
-        RECEIVED.labels(info.transport).inc(len(results))
-        for result in results:
-            RESULTS.labels(result.outcome.value, result.code).inc()
-        return BatchResult(batch_id, results)
+            batch_id, evaluation = await self._evaluate(decode(), principal, info, now)
+        return BatchResult(batch_id, await self.store(evaluation, info.transport))
 
     async def _evaluate(
-        self, batch: DecodedBatch, principal: Principal, info: RequestInfo, hasher: Hasher, now: int
-    ) -> "tuple[str, _Evaluation]":
+        self, batch: DecodedBatch, principal: Principal, info: RequestInfo, now: int
+    ) -> tuple[str, Evaluation]:
         """Judges every event. The unpacked batch is let go here: only what is to be stored waits for the commit."""
         await self._take_rate(principal, len(batch.events))
         self._writer.check_room(len(batch.events), batch.size)
-        evaluation = _Evaluation(
-            reception=Reception(
-                principal.tenant_id,
-                now,
-                batch.sent_at_ms,
-                skew_ms(now, batch.sent_at_ms, self._limits.min_skew_ms, self._limits.age_ms),
-            ),
-            rules=await self._rules(principal.tenant_id),
-            info=info,
-            hasher=hasher,
-            limits=self._limits,
-        )
+        skew = skew_ms(now, batch.sent_at_ms, self._limits.min_skew_ms, self._limits.age_ms)
+        evaluation = await self.evaluation(Reception(principal.tenant_id, now, batch.sent_at_ms, skew), info)
         for index, raw in enumerate(batch.events, 1):
             evaluation.take(raw)
             if index % _EVENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
         return batch.batch_id, evaluation
+
+    def turn(self, size: int) -> AbstractAsyncContextManager[None]:
+        """The turn of so many bytes to be unpacked. Raises Unavailable(OVERLOADED)."""
+        return self._intake.turn(size)
+
+    async def evaluation(
+        self, reception: Reception, info: RequestInfo, *, limits: Limits | None = None, live: bool = True
+    ) -> Evaluation:
+        """A batch to be judged by the tenant's rules of now; `limits` replace those of live events.
+
+        Raises:
+            Unauthenticated: the tenant does not exist (any more).
+            Unavailable: the database is away.
+        """
+        rules = await self._rules(reception.tenant_id)
+        return Evaluation(
+            reception=reception,
+            rules=rules,
+            info=info,
+            hasher=await self._hasher(reception.tenant_id, self._clock.now_ms()),
+            limits=limits or self._limits,
+            left_out=self._left_out,
+            live=live,
+        )
+
+    async def store(self, evaluation: Evaluation, way: str) -> list[EventResult]:
+        """Stores what was judged; one result per event, in input order. `way` is the label of its metrics.
+
+        Raises:
+            Unavailable: nothing was promised; the same events may be stored again.
+        """
+        verdicts = await self._writer.submit(evaluation.events, evaluation.bad_rows)
+        results = evaluation.results(verdicts)
+        RECEIVED.labels(way).inc(len(results))
+        for result in results:
+            RESULTS.labels(result.outcome.value, result.code).inc()
+        return results
 
     async def _rules(self, tenant_id: str) -> RuleSet:
         rules = await self._directory.rules_of_caller(tenant_id)
@@ -145,87 +165,3 @@ class Ingestor:
             if is_connection_failure(error):
                 raise map_postgres_error(error) from error
             raise
-
-
-class _Evaluation:
-    """Judges the events of one batch and keeps each one's place."""
-
-    def __init__(
-        self, *, reception: Reception, rules: RuleSet, info: RequestInfo, hasher: Hasher, limits: Limits
-    ) -> None:
-        self._reception = reception
-        self._rules = rules
-        self._info = info
-        self._hasher = hasher
-        self._limits = limits
-        self._ip_hash = hasher.address(info.client_ip)
-        self._answers: list[EventResult | Event] = []
-        self.events: list[Event] = []
-        self.bad_rows: list[BadRow] = []
-
-    def take(self, raw: Any) -> None:
-        """Judges the next event. Never raises: a defect of ours costs that event only, and it is kept."""
-        try:
-            self._answers.append(self._judge(raw))
-        except Rejected as rejected:
-            self._reject(raw, rejected)
-        except Exception as error:
-            _log.exception("event_evaluation_failed", tenant_id=self._reception.tenant_id)
-            self._reject(raw, Rejected("internal", "", f"the event could not be evaluated: {type(error).__name__}"))
-
-    def results(self, verdicts: list[Verdict]) -> list[EventResult]:
-        """One result per event, in input order; `verdicts` are those of `events`."""
-        stored = iter(verdicts)
-        return [
-            _stored_result(answer, next(stored)) if isinstance(answer, Event) else answer for answer in self._answers
-        ]
-
-    def _judge(self, raw: Any) -> EventResult | Event:
-        reason = self._rules.drop_unread(raw, gpc=self._info.gpc)
-        if reason:
-            return EventResult(event_label(raw), Outcome.DROPPED, reason)
-        event = validate(raw, self._reception, self._limits)
-        reason = self._rules.drop(event)
-        if reason:
-            return EventResult(event.event_id, Outcome.DROPPED, reason)
-        self._anonymise(event)
-        self._rules.strip(event)
-        if scrub_event(event):
-            SCRUBBED.inc()
-        self.events.append(event)
-        return event
-
-    def _anonymise(self, event: Event) -> None:
-        """Reads the user agent, then forgets it. A library's own (`python-requests`) says nothing about a device."""
-        user_agent = event.user_agent
-        if not user_agent and self._info.user_agent.startswith("Mozilla/"):
-            user_agent = self._info.user_agent
-        if user_agent:
-            correct_device_info(event.device_info, user_agent)
-        event.user_agent = self._hasher.user_agent(user_agent)
-        event.ip_hash = self._ip_hash
-
-    def _reject(self, raw: Any, rejected: Rejected) -> None:
-        reception = self._reception
-        try:
-            row = bad_row(
-                raw,
-                rejected,
-                reception.tenant_id,
-                reception.received_at_ms,
-                self._info.sdk,
-                minimal=self._rules.tracking_level == "minimal",
-            )
-        except Exception:
-            _log.exception("bad_row_lost", tenant_id=reception.tenant_id, code=rejected.code)
-        else:
-            self.bad_rows.append(row)
-        self._answers.append(
-            EventResult(event_label(raw), Outcome.REJECTED, rejected.code, rejected.field, rejected.message)
-        )
-
-
-def _stored_result(event: Event, verdict: Verdict) -> EventResult:
-    if isinstance(verdict, Rejected):
-        return EventResult(event.event_id, Outcome.REJECTED, verdict.code, verdict.field, verdict.message)
-    return EventResult(event.event_id, verdict, message=event.note if verdict is Outcome.ACCEPTED else "")

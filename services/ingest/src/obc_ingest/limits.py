@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """See the settings of the same names for each one's meaning; lengths in characters, sizes in bytes."""
+    """See the settings of the same names for each one's meaning; lengths in characters, sizes in bytes.
+
+    `any_age`: no event is too old, as in an import.
+    """
 
     events: int = 1000
     batch_bytes: int = 4 * 1024 * 1024
@@ -17,3 +20,4 @@ class Limits:
     age_ms: int = 30 * 86_400_000
     future_ms: int = 3_600_000
     min_skew_ms: int = 60_000
+    any_age: bool = False

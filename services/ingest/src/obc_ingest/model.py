@@ -69,6 +69,8 @@ class Event:
     """True: to be shown in the tenant's live feed once it is stored."""
     note: str = ""
     """Said to the client next to `accepted`."""
+    unknown_fields: tuple[str, ...] = ()
+    """Top-level fields that were ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class BadRow:
     event_id: str
     body: bytes
     truncated: bool
+    replay_of: int = 0
+    """The bad row that this one takes the place of; 0 = none."""
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """A tenant's rules, in the contract's order: enabled, consent, excluded events, sampling, tracking level."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,32 +82,36 @@ class RuleSet:
         event.live = self.live
         return ""
 
-    def strip(self, event: Event) -> None:
-        """Takes away what the tracking level does not keep; what is stripped is counted."""
+    def strip(self, event: Event) -> Sequence[str]:
+        """Takes away what the tracking level does not keep; answers the names of the properties that are gone."""
         if self.tracking_level == "minimal":
-            _strip_to_minimal(event)
-        elif self.kept_properties is not None:
+            return _strip_to_minimal(event)
+        if self.kept_properties is not None:
             kept = {
                 name: value
                 for name, value in event.properties.items()
                 if name in self.kept_properties or name.startswith("$")
             }
-            stripped = len(event.properties) - len(kept)
-            if stripped:
-                STRIPPED_PROPERTIES.labels(self.tracking_level).inc(stripped)
+            if len(kept) < len(event.properties):
+                stripped = [name for name in event.properties if name not in kept]
+                STRIPPED_PROPERTIES.labels(self.tracking_level).inc(len(stripped))
                 event.properties = kept
+                return stripped
+        return ()
 
 
-def _strip_to_minimal(event: Event) -> None:
+def _strip_to_minimal(event: Event) -> Sequence[str]:
     """Id, name, category, times, session, page path without query and device type are left; no hash either."""
-    if event.properties:
-        STRIPPED_PROPERTIES.labels("minimal").inc(len(event.properties))
+    stripped = tuple(event.properties)
+    if stripped:
+        STRIPPED_PROPERTIES.labels("minimal").inc(len(stripped))
     device_type = event.device_info.get("device_type")
     event.device_info = {"device_type": device_type} if device_type else {}
     event.properties = {}
     event.user_id = event.anonymous_id = event.referrer = event.correlation_id = ""
     event.user_agent = event.ip_hash = ""
     event.page_url = page_path(event.page_url)
+    return stripped
 
 
 def page_path(url: str) -> str:

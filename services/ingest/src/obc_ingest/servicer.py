@@ -11,13 +11,30 @@ from obc.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from obc_common.clock import Clock
 from obc_common.context import Principal, RequestInfo, current_principal, current_request
 from obc_common.directory import TenantDirectory
-from obc_common.errors import DomainError, InvalidArgument
-from obc_ingest.codec import decode_typed, encode_batch_json, encode_results, encode_results_json
+from obc_common.errors import DomainError, InvalidArgument, PermissionDenied, Unauthenticated, Unavailable
+from obc_ingest.codec import (
+    decode_typed,
+    encode_batch_json,
+    encode_result_lines,
+    encode_results,
+    encode_results_json,
+    wanted_results,
+)
 from obc_ingest.decode import decode_body, decode_frame
+from obc_ingest.importer import Importer
 from obc_ingest.ingestor import Ingestor
 from obc_ingest.limits import Limits
 from obc_ingest.metrics import BATCHES_FAILED, STREAMS
 from obc_ingest.model import DecodedBatch, Outcome
+from obc_ingest.replay import Replayer
+from obc_ingest.replay_codec import (
+    encode_replay,
+    replay_filter,
+    replay_ids,
+    replay_position,
+    replay_size,
+    replay_token,
+)
 from obc_ingest.stream import IngestStream, StreamLimits
 
 
@@ -29,6 +46,9 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         ingestor: Ingestor,
         directory: TenantDirectory,
         *,
+        importer: Importer,
+        replayer: Replayer,
+        page_token_secret: str,
         limits: Limits,
         stream_limits: StreamLimits,
         draining: asyncio.Event,
@@ -36,6 +56,9 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     ) -> None:
         self._ingestor = ingestor
         self._directory = directory
+        self._importer = importer
+        self._replayer = replayer
+        self._page_token_secret = page_token_secret
         self._limits = limits
         self._stream_limits = stream_limits
         self._draining = draining
@@ -92,6 +115,54 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
                 async for response in responses:
                     yield response
 
+    async def ImportEvents(
+        self,
+        request_iterator: AsyncIterator[pb.ImportEventsRequest],
+        context: grpc.aio.ServicerContext[pb.ImportEventsRequest, pb.ImportEventsResponse],
+    ) -> AsyncIterator[pb.ImportEventsResponse]:
+        """Stores chunks one after the other: a caller that is faster is not read, and HTTP/2 makes it wait."""
+        principal, info = current_principal(), current_request()
+        _require_private(principal)
+        async for request in request_iterator:
+            self._check_still_served(principal)
+            first_line = max(1, request.first_line)
+            chunk = await self._importer.take(first_line, request.lines, principal, info)
+            counts = chunk.counts()
+            yield pb.ImportEventsResponse(
+                next_line=chunk.next_line,
+                results_ndjson=encode_result_lines(wanted_results(chunk.results, request.results)),
+                accepted=counts[Outcome.ACCEPTED],
+                duplicate=counts[Outcome.DUPLICATE],
+                dropped=counts[Outcome.DROPPED],
+                rejected=counts[Outcome.REJECTED],
+            )
+
+    async def ReplayBadRows(
+        self,
+        request: pb.ReplayBadRowsRequest,
+        context: grpc.aio.ServicerContext[pb.ReplayBadRowsRequest, pb.ReplayBadRowsResponse],
+    ) -> pb.ReplayBadRowsResponse:
+        """Judges bad rows again."""
+        principal = current_principal()
+        _require_private(principal)
+        tenant_id = principal.require_tenant()
+        if request.ids:
+            return encode_replay(await self._replayer.replay_ids(tenant_id, replay_ids(request)))
+        wanted = replay_filter(request)
+        after_id = replay_position(request, tenant_id, self._page_token_secret)
+        done, last_id = await self._replayer.replay_matching(tenant_id, wanted, after_id, replay_size(request))
+        response = encode_replay(done)
+        if last_id is not None:
+            response.next_page_token = replay_token(request, tenant_id, self._page_token_secret, last_id)
+        return response
+
+    def _check_still_served(self, principal: Principal) -> None:
+        if self._draining.is_set():
+            raise Unavailable("SHUTTING_DOWN", "the service is stopping", retry_after=1.0)
+        expired = 0 < principal.expires_at_ms <= self._clock.now_ms()
+        if expired or (principal.key_id and not self._directory.key_is_live(principal.key_id)):
+            raise Unauthenticated("KEY_REVOKED", "the credential is no longer valid")
+
     async def _ingest_frame(
         self, request: pb.IngestStreamRequest, principal: Principal, info: RequestInfo
     ) -> pb.StreamAck:
@@ -128,3 +199,10 @@ def _size(request: pb.IngestBatchRequest | pb.IngestStreamRequest) -> int:
 
 def _no_batch() -> InvalidArgument:
     return InvalidArgument("EMPTY_BATCH", "the request has no batch", field="batch")
+
+
+def _require_private(principal: Principal) -> None:
+    """Write keys are public: whoever reads a page's source must not be able to rewrite its tenant's history."""
+    principal.require_scope("ingest")
+    if principal.kind == "write":
+        raise PermissionDenied("SECRET_KEY_REQUIRED", "this call needs a secret key with the scope 'ingest'")

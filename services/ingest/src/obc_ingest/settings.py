@@ -38,6 +38,11 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
 
     ingest_rate_per_second: float = Field(10_000, gt=0, description="Events per second, per key and per tenant.")
     ingest_burst: int = Field(50_000, ge=1, description="Events at once, per key and per tenant.")
+    import_rate_per_second: float = Field(
+        20_000,
+        ge=100,
+        description="Imported events per second of one tenant; a faster import has to wait.",
+    )
 
     flush_events: int = Field(
         1000,

@@ -69,6 +69,7 @@ _BAD_ROW_COLUMNS = (
     "event_id",
     "body",
     "truncated",
+    "replay_of",
 )
 
 
@@ -190,4 +191,5 @@ def _bad_row(row: BadRow) -> tuple[Any, ...]:
         row.event_id,
         row.body,
         row.truncated,
+        row.replay_of or None,
     )

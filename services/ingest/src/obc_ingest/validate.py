@@ -52,6 +52,8 @@ _MAX_URL_BYTES = 2048
 _MAX_USER_AGENT_BYTES = 1024
 _MAX_DEVICE_TEXT = 100
 _MAX_PIXELS = 2**31 - 1
+_FIRST_MS = 946_684_800_000
+"""2000-01-01: there are no partitions of earlier months."""
 
 NUL_NOTE = "NUL characters were replaced by U+FFFD"
 
@@ -86,8 +88,10 @@ def validate(raw: Any, reception: Reception, limits: Limits) -> Event:
         )
     # May be true for a text that only spells out an escape; then the slow path finds nothing to do.
     nul = b"\\u0000" in canonical
+    unknown: tuple[str, ...] = ()
     if not raw.keys() <= _FIELDS:
-        UNKNOWN_FIELDS.inc(len(raw.keys() - _FIELDS))
+        unknown = tuple(raw.keys() - _FIELDS)
+        UNKNOWN_FIELDS.inc(len(unknown))
 
     event_id = _event_id(raw, nul)
     named_tenant = raw.get("tenant_id")
@@ -126,6 +130,7 @@ def validate(raw: Any, reception: Reception, limits: Limits) -> Event:
         consent=consent,
         size=size,
         fingerprint=int.from_bytes(blake2b(canonical, digest_size=8).digest(), "big", signed=True),
+        unknown_fields=unknown,
     )
     if nul:
         _replace_nul(event)
@@ -178,8 +183,10 @@ def _times(raw: dict[str, Any], reception: Reception, limits: Limits) -> tuple[i
     event_time_ms = timestamp_ms + reception.skew_ms
     if event_time_ms > reception.received_at_ms + limits.future_ms:
         raise Rejected("too_new", "timestamp", "the event lies in the future")
-    if event_time_ms < reception.received_at_ms - limits.age_ms:
+    if not limits.any_age and event_time_ms < reception.received_at_ms - limits.age_ms:
         raise Rejected("too_old", "timestamp", f"the event is older than {limits.age_ms // 86_400_000} days; import it")
+    if event_time_ms < _FIRST_MS:
+        raise Rejected("too_old", "timestamp", "the event lies before the year 2000")
     return timestamp_ms, event_time_ms
 
 

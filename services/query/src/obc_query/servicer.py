@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 
-from obc.query.v1 import dashboard_pb2, live_pb2, metrics_pb2, query_service_pb2_grpc, stored_event_pb2
+from obc.query.v1 import bad_row_pb2, dashboard_pb2, live_pb2, metrics_pb2, query_service_pb2_grpc, stored_event_pb2
 from obc_common.clock import Clock
 from obc_common.context import Principal, current_principal
 from obc_common.errors import DeadlineExceeded, FailedPrecondition, Unauthenticated
@@ -15,11 +15,15 @@ from obc_common.tenant_state import TenantRules
 from obc_query import codec
 from obc_query.answer_cache import AnswerCache
 from obc_query.asker import Asker, AskerFactory
+from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_quality_response
 from obc_query.freshness import Freshness
 from obc_query.live.hub import LiveHub
+from obc_query.questions.bad_rows import list_bad_rows
 from obc_query.questions.dashboard import get_dashboard, live_users_statement
+from obc_query.questions.data_quality import get_data_quality
 from obc_query.questions.list_events import list_events
 from obc_query.questions.metrics import get_metrics
+from obc_query.ranges import parse_range
 from obc_query.requests import (
     cache_question,
     dashboard_request,
@@ -91,6 +95,21 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
             token = page_token(request, tenant_id, self._page_token_secret, page.next_after)
         events = [codec.stored_event(row) for row in page.rows]
         return stored_event_pb2.ListEventsResponse(events=events, next_page_token=token)
+
+    async def ListBadRows(
+        self, request: bad_row_pb2.ListBadRowsRequest, context: _Context
+    ) -> bad_row_pb2.ListBadRowsResponse:
+        tenant_id = _tenant_of(current_principal())
+        question = bad_rows_question(request, tenant_id, self._page_token_secret)
+        page = await list_bad_rows(self._pool, tenant_id, question)
+        return bad_rows_response(page, request, tenant_id, self._page_token_secret)
+
+    async def GetDataQuality(
+        self, request: bad_row_pb2.GetDataQualityRequest, context: _Context
+    ) -> bad_row_pb2.GetDataQualityResponse:
+        tenant_id = _tenant_of(current_principal())
+        span = parse_range(request.from_time, request.to_time, self._clock.now_ms())
+        return data_quality_response(await get_data_quality(self._pool, tenant_id, span), span)
 
     async def GetMetrics(
         self, request: metrics_pb2.GetMetricsRequest, context: _Context

@@ -46,6 +46,16 @@ class IngestServiceStub:
                 request_serializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestStreamRequest.SerializeToString,
                 response_deserializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestStreamResponse.FromString,
                 _registered_method=True)
+        self.ImportEvents = channel.stream_stream(
+                '/obc.ingest.v1.IngestService/ImportEvents',
+                request_serializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportEventsRequest.SerializeToString,
+                response_deserializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportEventsResponse.FromString,
+                _registered_method=True)
+        self.ReplayBadRows = channel.unary_unary(
+                '/obc.ingest.v1.IngestService/ReplayBadRows',
+                request_serializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ReplayBadRowsRequest.SerializeToString,
+                response_deserializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ReplayBadRowsResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -68,6 +78,25 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportEvents(self, request_iterator, context):
+        """ImportEvents stores history: events of any age since 2000, any number of them. Each request is a chunk of lines, each
+        answer what became of one chunk, in order, after its commit. Needs a credential that is no write key. Over REST the
+        request is NDJSON and so is the answer: a line per event, and a `summary` last. Sending the same file again is safe:
+        events that are stored already are `duplicate`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayBadRows(self, request, context):
+        """ReplayBadRows judges bad rows again, by today's rules, after their cause was fixed: by id, or by filter in pages of
+        at most 1,000. A row that is stored (or dropped) now is closed, so a second replay passes over it. Needs a credential
+        that is no write key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +109,16 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.IngestStream,
                     request_deserializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestStreamRequest.FromString,
                     response_serializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestStreamResponse.SerializeToString,
+            ),
+            'ImportEvents': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportEvents,
+                    request_deserializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportEventsRequest.FromString,
+                    response_serializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportEventsResponse.SerializeToString,
+            ),
+            'ReplayBadRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayBadRows,
+                    request_deserializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ReplayBadRowsRequest.FromString,
+                    response_serializer=obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ReplayBadRowsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +177,60 @@ class IngestService:
             '/obc.ingest.v1.IngestService/IngestStream',
             obc_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestStreamRequest.SerializeToString,
             obc_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportEvents(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/obc.ingest.v1.IngestService/ImportEvents',
+            obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportEventsRequest.SerializeToString,
+            obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayBadRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.ingest.v1.IngestService/ReplayBadRows',
+            obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ReplayBadRowsRequest.SerializeToString,
+            obc_dot_ingest_dot_v1_dot_ingest__service__pb2.ReplayBadRowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

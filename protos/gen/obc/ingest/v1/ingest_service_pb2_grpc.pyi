@@ -41,6 +41,17 @@ class IngestServiceStub:
     """IngestStream stores batches as they come. The server grants credits; a client keeps at most that many batches
     unacknowledged. The gateway carries one browser WebSocket on one such stream.
     """
+    ImportEvents: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.ImportEventsRequest, _ingest_service_pb2.ImportEventsResponse]
+    """ImportEvents stores history: events of any age since 2000, any number of them. Each request is a chunk of lines, each
+    answer what became of one chunk, in order, after its commit. Needs a credential that is no write key. Over REST the
+    request is NDJSON and so is the answer: a line per event, and a `summary` last. Sending the same file again is safe:
+    events that are stored already are `duplicate`.
+    """
+    ReplayBadRows: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ReplayBadRowsRequest, _ingest_service_pb2.ReplayBadRowsResponse]
+    """ReplayBadRows judges bad rows again, by today's rules, after their cause was fixed: by id, or by filter in pages of
+    at most 1,000. A row that is stored (or dropped) now is closed, so a second replay passes over it. Needs a credential
+    that is no write key.
+    """
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -54,6 +65,17 @@ class IngestServiceAsyncStub(IngestServiceStub):
     IngestStream: _aio.StreamStreamMultiCallable[_ingest_service_pb2.IngestStreamRequest, _ingest_service_pb2.IngestStreamResponse]  # type: ignore[assignment]
     """IngestStream stores batches as they come. The server grants credits; a client keeps at most that many batches
     unacknowledged. The gateway carries one browser WebSocket on one such stream.
+    """
+    ImportEvents: _aio.StreamStreamMultiCallable[_ingest_service_pb2.ImportEventsRequest, _ingest_service_pb2.ImportEventsResponse]  # type: ignore[assignment]
+    """ImportEvents stores history: events of any age since 2000, any number of them. Each request is a chunk of lines, each
+    answer what became of one chunk, in order, after its commit. Needs a credential that is no write key. Over REST the
+    request is NDJSON and so is the answer: a line per event, and a `summary` last. Sending the same file again is safe:
+    events that are stored already are `duplicate`.
+    """
+    ReplayBadRows: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ReplayBadRowsRequest, _ingest_service_pb2.ReplayBadRowsResponse]  # type: ignore[assignment]
+    """ReplayBadRows judges bad rows again, by today's rules, after their cause was fixed: by id, or by filter in pages of
+    at most 1,000. A row that is stored (or dropped) now is closed, so a second replay passes over it. Needs a credential
+    that is no write key.
     """
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -77,6 +99,29 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.IngestStreamResponse], _abc.AsyncIterator[_ingest_service_pb2.IngestStreamResponse]]:
         """IngestStream stores batches as they come. The server grants credits; a client keeps at most that many batches
         unacknowledged. The gateway carries one browser WebSocket on one such stream.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportEvents(
+        self,
+        request_iterator: _MaybeAsyncIterator[_ingest_service_pb2.ImportEventsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.ImportEventsResponse], _abc.AsyncIterator[_ingest_service_pb2.ImportEventsResponse]]:
+        """ImportEvents stores history: events of any age since 2000, any number of them. Each request is a chunk of lines, each
+        answer what became of one chunk, in order, after its commit. Needs a credential that is no write key. Over REST the
+        request is NDJSON and so is the answer: a line per event, and a `summary` last. Sending the same file again is safe:
+        events that are stored already are `duplicate`.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayBadRows(
+        self,
+        request: _ingest_service_pb2.ReplayBadRowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ReplayBadRowsResponse, _abc.Awaitable[_ingest_service_pb2.ReplayBadRowsResponse]]:
+        """ReplayBadRows judges bad rows again, by today's rules, after their cause was fixed: by id, or by filter in pages of
+        at most 1,000. A row that is stored (or dropped) now is closed, so a second replay passes over it. Needs a credential
+        that is no write key.
         """
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

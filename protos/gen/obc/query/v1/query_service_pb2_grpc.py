@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from obc.query.v1 import bad_row_pb2 as obc_dot_query_dot_v1_dot_bad__row__pb2
 from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb2
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
 from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
@@ -58,6 +59,16 @@ class QueryServiceStub:
                 request_serializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.FromString,
                 _registered_method=True)
+        self.ListBadRows = channel.unary_unary(
+                '/obc.query.v1.QueryService/ListBadRows',
+                request_serializer=obc_dot_query_dot_v1_dot_bad__row__pb2.ListBadRowsRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_bad__row__pb2.ListBadRowsResponse.FromString,
+                _registered_method=True)
+        self.GetDataQuality = channel.unary_unary(
+                '/obc.query.v1.QueryService/GetDataQuality',
+                request_serializer=obc_dot_query_dot_v1_dot_bad__row__pb2.GetDataQualityRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_bad__row__pb2.GetDataQualityResponse.FromString,
+                _registered_method=True)
 
 
 class QueryServiceServicer:
@@ -92,6 +103,21 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBadRows(self, request, context):
+        """ListBadRows lists events that were refused as bad data, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDataQuality(self, request, context):
+        """GetDataQuality counts what is wrong with the data that arrives: bad rows by code, field and SDK, with samples, and
+        what was left out of good events.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -114,6 +140,16 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.StreamLive,
                     request_deserializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.SerializeToString,
+            ),
+            'ListBadRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBadRows,
+                    request_deserializer=obc_dot_query_dot_v1_dot_bad__row__pb2.ListBadRowsRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_bad__row__pb2.ListBadRowsResponse.SerializeToString,
+            ),
+            'GetDataQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataQuality,
+                    request_deserializer=obc_dot_query_dot_v1_dot_bad__row__pb2.GetDataQualityRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_bad__row__pb2.GetDataQualityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -225,6 +261,60 @@ class QueryService:
             '/obc.query.v1.QueryService/StreamLive',
             obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBadRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/ListBadRows',
+            obc_dot_query_dot_v1_dot_bad__row__pb2.ListBadRowsRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_bad__row__pb2.ListBadRowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/GetDataQuality',
+            obc_dot_query_dot_v1_dot_bad__row__pb2.GetDataQualityRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_bad__row__pb2.GetDataQualityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from obc.query.v1 import bad_row_pb2 as _bad_row_pb2
 from obc.query.v1 import dashboard_pb2 as _dashboard_pb2
 from obc.query.v1 import live_pb2 as _live_pb2
 from obc.query.v1 import metrics_pb2 as _metrics_pb2
@@ -44,6 +45,12 @@ class QueryServiceStub:
     """GetDashboard answers the five groups of the standing dashboard, each compared with the period before."""
     StreamLive: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamLiveRequest, _live_pb2.StreamLiveResponse]
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+    ListBadRows: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]
+    """ListBadRows lists events that were refused as bad data, newest first."""
+    GetDataQuality: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.GetDataQualityRequest, _bad_row_pb2.GetDataQualityResponse]
+    """GetDataQuality counts what is wrong with the data that arrives: bad rows by code, field and SDK, with samples, and
+    what was left out of good events.
+    """
 
 @_typing.type_check_only
 class QueryServiceAsyncStub(QueryServiceStub):
@@ -58,6 +65,12 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """GetDashboard answers the five groups of the standing dashboard, each compared with the period before."""
     StreamLive: _aio.UnaryStreamMultiCallable[_live_pb2.StreamLiveRequest, _live_pb2.StreamLiveResponse]  # type: ignore[assignment]
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+    ListBadRows: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]  # type: ignore[assignment]
+    """ListBadRows lists events that were refused as bad data, newest first."""
+    GetDataQuality: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.GetDataQualityRequest, _bad_row_pb2.GetDataQualityResponse]  # type: ignore[assignment]
+    """GetDataQuality counts what is wrong with the data that arrives: bad rows by code, field and SDK, with samples, and
+    what was left out of good events.
+    """
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """QueryService answers questions from the read model, always for the credential's tenant only."""
@@ -93,5 +106,23 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_live_pb2.StreamLiveResponse], _abc.AsyncIterator[_live_pb2.StreamLiveResponse]]:
         """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+
+    @_abc_1.abstractmethod
+    def ListBadRows(
+        self,
+        request: _bad_row_pb2.ListBadRowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bad_row_pb2.ListBadRowsResponse, _abc.Awaitable[_bad_row_pb2.ListBadRowsResponse]]:
+        """ListBadRows lists events that were refused as bad data, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetDataQuality(
+        self,
+        request: _bad_row_pb2.GetDataQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bad_row_pb2.GetDataQualityResponse, _abc.Awaitable[_bad_row_pb2.GetDataQualityResponse]]:
+        """GetDataQuality counts what is wrong with the data that arrives: bad rows by code, field and SDK, with samples, and
+        what was left out of good events.
+        """
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""The `obc` command: what operators and data engineers do with the public API."""
