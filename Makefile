@@ -99,7 +99,7 @@ test-e2e: .venv/.ready ## Run the tests of the whole product through its public 
 	$(PYTEST) tests/e2e
 
 test-fuzz: .venv/.ready ## Fuzz the validator and the decoders, guided by coverage (FUZZ_SECONDS=20 each)
-	$(BIN)/python tests/fuzz/run.py --seconds $(or $(FUZZ_SECONDS),20)
+	$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_SECONDS),20)
 
 boundaries: .venv/.ready ## Check that no service imports another
 	$(PYTEST) -q tests/unit/test_import_boundaries.py

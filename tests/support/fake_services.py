@@ -161,6 +161,9 @@ class FakeIngest:
                 finally:
                     fake.stream_ends += 1
 
+            async def ReplayBadRows(self, request: Any, _context: Any) -> Any:
+                return fake.recorder.answer("ReplayBadRows", request)
+
         return Servicer()
 
     def _import(self, request: Any) -> Any:
@@ -236,7 +239,7 @@ class FakeQuery:
 
     def servicer(self) -> Any:
         fake = self
-        names = ["ListEvents", "GetMetrics", "GetDashboard"]
+        names = ["ListEvents", "GetMetrics", "GetDashboard", "ListBadRows", "GetDataQuality"]
         base = type(_scripted(query_grpc.QueryServiceServicer, self.recorder, names))
 
         class Servicer(base):  # type: ignore[misc,valid-type]  # made at run time

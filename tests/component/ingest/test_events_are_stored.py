@@ -10,7 +10,11 @@ from obc.ingest.v1 import ingest_service_pb2 as pb
 from obc_common.context import Principal, RequestInfo
 from obc_common.errors import DomainError
 from obc_dev.servers.redis import RedisServer
+from obc_ingest import evaluation
+from obc_ingest.limits import Limits
 from obc_ingest.metrics import FINGERPRINT_MISMATCHES, RESULTS
+from obc_ingest.model import Event
+from obc_ingest.validate import Reception, validate
 from tests.support.ingest import Ingest, event, new_id, now_ms, running_ingest, sender
 
 EDGE = (
@@ -270,6 +274,26 @@ async def test_a_row_that_only_postgresql_refuses_is_found_and_the_rest_is_store
     assert {n for n, result in enumerate(answer["results"]) if result.get("code") == "internal"} == {17, 64}
     assert len(await ingest.stored(tenant)) == 98
     assert sorted(row["code"] for row in await ingest.bad_rows(tenant)) == ["bad_event_id", "internal", "internal"]
+
+
+async def test_line_60_a_validator_that_fails_costs_one_event_and_it_is_kept(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a defect that one kind of event runs into
+    def defective(raw: Any, reception: Reception, limits: Limits) -> Event:
+        if raw["event_name"] == "boom":
+            raise ZeroDivisionError
+        return validate(raw, reception, limits)
+
+    monkeypatch.setattr(evaluation, "validate", defective)
+    tenant = await ingest.make_tenant()
+    # when
+    answer = await ingest.send(tenant, [event(), event(event_name="boom"), event()])
+    # then
+    assert [result.get("code", "") for result in answer["results"]] == ["", "internal", ""]
+    assert len(await ingest.stored(tenant)) == 2
+    [row] = await ingest.bad_rows(tenant)
+    assert (row["code"], orjson.loads(row["body"])["event_name"]) == ("internal", "boom")
 
 
 async def test_the_ids_of_a_refused_row_stay_free(ingest: Ingest) -> None:

@@ -107,6 +107,60 @@ class Link:
             sink.close()
 
 
+@pytest.mark.parametrize(
+    ("breaks", "mends"),
+    [
+        (
+            ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"),
+            ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"),
+        ),
+        (
+            (
+                "CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$",
+                "CREATE TRIGGER disk_full BEFORE INSERT ON analytics_events FOR EACH ROW EXECUTE FUNCTION disk_full()",
+            ),
+            ("DROP TRIGGER disk_full ON analytics_events",),
+        ),
+    ],
+    ids=["read_only", "disk_full"],
+)
+async def test_line_33_a_database_that_is_read_only_or_full_is_a_503(
+    fragile: Ingest, breaks: tuple[str, ...], mends: tuple[str, ...]
+) -> None:
+    # given a database that takes nothing any more
+    tenant = await fragile.make_tenant()
+    events = [event() for _ in range(20)]
+    for statement in breaks:
+        await fragile.rows(statement)
+
+    # then nothing is promised (a reload reaches a session at its next statement)
+    async def refused() -> bool:
+        try:
+            await fragile.send(tenant, [event()])
+        except Unavailable as error:
+            return error.retry_after is not None
+        return False
+
+    await eventually(refused, timeout=10)
+    with pytest.raises(Unavailable):
+        await fragile.send(tenant, events)
+    # and afterwards the same events are accepted, none of them a bad row
+    for statement in mends:
+        async with connected(fragile.dsn) as connection:
+            await connection.execute("SET default_transaction_read_only = off")
+            await connection.execute(statement)
+
+    async def accepted() -> bool:
+        try:
+            return bool((await fragile.send(tenant, events))["accepted"] == 20)
+        except Unavailable:
+            return False
+
+    await eventually(accepted, timeout=15)
+    assert await fragile.bad_rows(tenant) == []
+
+
 async def test_a_network_that_swallows_everything_is_a_503_in_time_and_no_more(
     module_database: str, redis_url: str, tenant_config: TenantConfig, postgres: PostgresServer
 ) -> None:

@@ -104,6 +104,23 @@ def test_an_identity_says_who_until_it_ends() -> None:
         verifier.verify(token)
 
 
+def test_line_53_ids_and_identities_survive_a_clock_that_steps_back() -> None:
+    # given a minter and a verifier whose machine's clock is set back by an hour
+    clock = ManualClock()
+    principal = Principal("t", "key-1", "write", frozenset({"ingest"}))
+    minter, verifier = IdentityMinter("s" * 32, "gateway", clock), IdentityVerifier("s" * 32, "svc", clock)
+    assert verifier.verify(minter.mint(principal, "svc")) == principal
+    clock.advance(-3600)
+    # then new identities are believed, and new ids are still ids that nobody else has
+    assert verifier.verify(minter.mint(principal, "svc")) == principal
+    made = {uuid7(clock.now_ms()) for _ in range(1000)}
+    assert len(made) == 1000
+    assert {one.version for one in made} == {7}
+    # and once the clock is right again, so is everything
+    clock.advance(3600)
+    assert verifier.verify(minter.mint(principal, "svc")) == principal
+
+
 @pytest.mark.parametrize(("secret", "audience"), [("x" * 32, "svc"), ("s" * 32, "other")])
 def test_an_identity_of_another_secret_or_audience_is_refused(secret: str, audience: str) -> None:
     token = IdentityMinter(secret, "gateway").mint(Principal("t", "k", "write", frozenset()), audience)
