@@ -1,4 +1,4 @@
-"""One fuzz target: `python -m tests.fuzz.target NAME CORPUS [libFuzzer options]`. What a target asserts is the promise of the code.
+"""One fuzz target: `python -m tests.fuzz.target NAME CORPUS [libFuzzer options]`; it asserts what the code promises.
 
 Everything may be refused, and only with the errors that the code documents; what is taken must be what can be stored.
 """

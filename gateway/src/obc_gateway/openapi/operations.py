@@ -95,9 +95,7 @@ def _body(route: Route, book: SchemaBook) -> dict[str, Any]:
 
 def _answer(route: Route, book: SchemaBook) -> dict[str, Any]:
     if route.client_streaming:
-        text = (
-            "A line per event, as in BatchAnswer's results and with its `line`; `error` if it broke off; `summary`."
-        )
+        text = "A line per event, as in BatchAnswer's results and with its `line`; `error` if it broke off; `summary`."
         return {"description": text, "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
     if takes_batches(route):
         schema: dict[str, Any] = {"$ref": "#/components/schemas/BatchAnswer"}

@@ -8,6 +8,8 @@ BEGIN
         CREATE ROLE obc_replay LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT;
     END IF;
     GRANT obc_replay TO CURRENT_USER;
+    -- For a process that logs in as obc_ingest itself: it does not inherit the right, it has to take the role.
+    GRANT obc_replay TO obc_ingest;
 END
 $$;
 ALTER ROLE obc_replay SET synchronous_commit = on;

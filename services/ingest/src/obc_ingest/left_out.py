@@ -44,11 +44,11 @@ class LeftOutCounts:
     """Counts and writes.
 
     Args:
-        pool: as obc_ingest; None = counts are only kept (a test's).
+        pool: as obc_ingest.
         clock: the hour.
     """
 
-    def __init__(self, pool: Pool | None, clock: Clock) -> None:
+    def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
         self._counts: Counter[_Key] = Counter()
@@ -75,13 +75,6 @@ class LeftOutCounts:
             known.add(name)
         return name
 
-    def noted(self) -> dict[tuple[str, str, str], int]:
-        """What is counted and not written yet, by kind, name and SDK."""
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for (_, _, kind, name, sdk), count in self._counts.items():
-            counts[(kind, name, sdk)] += count
-        return dict(counts)
-
     async def run(self) -> None:
         """Writes every few seconds until cancelled. To be owned by `tasks.background`."""
         while True:
@@ -90,7 +83,7 @@ class LeftOutCounts:
 
     async def write(self) -> None:
         """Writes what was counted. While the database is away it is kept, within the bound."""
-        if self._pool is None or not self._counts:
+        if not self._counts:
             return
         counts, self._counts = self._counts, Counter()
         columns = zip(*((*key, count) for key, count in counts.items()), strict=True)
