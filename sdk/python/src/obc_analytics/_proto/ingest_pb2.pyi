@@ -41,6 +41,25 @@ EVENT_OUTCOME_DROPPED: EventOutcome.ValueType  # 3
 EVENT_OUTCOME_REJECTED: EventOutcome.ValueType  # 4
 Global___EventOutcome: _TypeAlias = EventOutcome  # noqa: Y015
 
+class _ImportResults:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportResultsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportResults.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_RESULTS_UNSPECIFIED: _ImportResults.ValueType  # 0
+    IMPORT_RESULTS_ALL: _ImportResults.ValueType  # 1
+    IMPORT_RESULTS_PROBLEMS: _ImportResults.ValueType  # 2
+    IMPORT_RESULTS_NONE: _ImportResults.ValueType  # 3
+
+class ImportResults(_ImportResults, metaclass=_ImportResultsEnumTypeWrapper): ...
+
+IMPORT_RESULTS_UNSPECIFIED: ImportResults.ValueType  # 0
+IMPORT_RESULTS_ALL: ImportResults.ValueType  # 1
+IMPORT_RESULTS_PROBLEMS: ImportResults.ValueType  # 2
+IMPORT_RESULTS_NONE: ImportResults.ValueType  # 3
+Global___ImportResults: _TypeAlias = ImportResults  # noqa: Y015
+
 @_typing.final
 class EventResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -366,3 +385,175 @@ class ClientConfig(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClientConfig: _TypeAlias = ClientConfig  # noqa: Y015
+
+@_typing.final
+class ImportEventsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_LINE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    first_line: _builtins.int
+    lines: _builtins.bytes
+    results: Global___ImportResults.ValueType
+    def __init__(
+        self,
+        *,
+        first_line: _builtins.int = ...,
+        lines: _builtins.bytes = ...,
+        results: Global___ImportResults.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_line", b"first_line", "lines", b"lines", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportEventsRequest: _TypeAlias = ImportEventsRequest  # noqa: Y015
+
+@_typing.final
+class ImportEventsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEXT_LINE_FIELD_NUMBER: _builtins.int
+    RESULTS_NDJSON_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    next_line: _builtins.int
+    results_ndjson: _builtins.bytes
+    accepted: _builtins.int
+    duplicate: _builtins.int
+    dropped: _builtins.int
+    rejected: _builtins.int
+    def __init__(
+        self,
+        *,
+        next_line: _builtins.int = ...,
+        results_ndjson: _builtins.bytes = ...,
+        accepted: _builtins.int = ...,
+        duplicate: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "dropped", b"dropped", "duplicate", b"duplicate", "next_line", b"next_line", "rejected", b"rejected", "results_ndjson", b"results_ndjson"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportEventsResponse: _TypeAlias = ImportEventsResponse  # noqa: Y015
+
+@_typing.final
+class ReplayBadRowsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    SDK_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    field: _builtins.str
+    sdk: _builtins.str
+    from_time: _builtins.str
+    to_time: _builtins.str
+    page_size: _builtins.int
+    page_token: _builtins.str
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.int] | None = ...,
+        code: _builtins.str = ...,
+        field: _builtins.str = ...,
+        sdk: _builtins.str = ...,
+        from_time: _builtins.str = ...,
+        to_time: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "from_time", b"from_time", "ids", b"ids", "page_size", b"page_size", "page_token", b"page_token", "sdk", b"sdk", "to_time", b"to_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayBadRowsRequest: _TypeAlias = ReplayBadRowsRequest  # noqa: Y015
+
+@_typing.final
+class ReplayResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    event_id: _builtins.str
+    result: Global___EventOutcome.ValueType
+    code: _builtins.str
+    field: _builtins.str
+    message: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        event_id: _builtins.str = ...,
+        result: Global___EventOutcome.ValueType = ...,
+        code: _builtins.str = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "event_id", b"event_id", "field", b"field", "id", b"id", "message", b"message", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayResult: _TypeAlias = ReplayResult  # noqa: Y015
+
+@_typing.final
+class ReplayBadRowsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    accepted: _builtins.int
+    duplicate: _builtins.int
+    dropped: _builtins.int
+    rejected: _builtins.int
+    skipped: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplayResult]: ...
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ReplayResult] | None = ...,
+        next_page_token: _builtins.str = ...,
+        accepted: _builtins.int = ...,
+        duplicate: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+        skipped: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "dropped", b"dropped", "duplicate", b"duplicate", "next_page_token", b"next_page_token", "rejected", b"rejected", "results", b"results", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayBadRowsResponse: _TypeAlias = ReplayBadRowsResponse  # noqa: Y015
