@@ -13,7 +13,7 @@ export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
-	test-contract test-e2e test-fuzz boundaries check docs docs-check clean
+	test-contract test-e2e test-chaos test-soak test-fuzz boundaries check docs docs-check clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,12 @@ test-e2e: .venv/.ready ## Run the tests of the whole product through its public 
 
 test-fuzz: .venv/.ready ## Fuzz the validator and the decoders, guided by coverage (FUZZ_SECONDS=20 each)
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_SECONDS),20)
+
+test-chaos: .venv/.ready ## Crash test under load, about 6 minutes (SECONDS=1800 for more, SEED=7 to repeat a run)
+	OBC_CHAOS_SECONDS=$(or $(SECONDS),300) OBC_CHAOS_SEED=$(SEED) $(PYTEST) -s tests/chaos
+
+test-soak: .venv/.ready ## Load for DURATION seconds (1200; 120 to try) and no growth of anything
+	OBC_SOAK_SECONDS=$(or $(DURATION),1200) $(PYTEST) -s tests/soak
 
 boundaries: .venv/.ready ## Check that no service imports another
 	$(PYTEST) -q tests/unit/test_import_boundaries.py

@@ -20,7 +20,7 @@ from obc_dev.api import Api
 Event = dict[str, Any]
 Result = dict[str, Any]
 
-_OUTCOMES = {
+OUTCOMES = {
     ingest_pb.EVENT_OUTCOME_ACCEPTED: "accepted",
     ingest_pb.EVENT_OUTCOME_DUPLICATE: "duplicate",
     ingest_pb.EVENT_OUTCOME_DROPPED: "dropped",
@@ -192,7 +192,7 @@ class GrpcWay:
         ack = (await self._receive("ack")).ack
         assert ack.seq == self._seq
         return [
-            {"event_id": result.event_id, "result": _OUTCOMES[result.result], "code": result.code}
+            {"event_id": result.event_id, "result": OUTCOMES[result.result], "code": result.code}
             for result in ack.results
         ]
 
