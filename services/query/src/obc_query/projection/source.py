@@ -35,7 +35,10 @@ SELECT (SELECT ingest_xid::text::bigint FROM analytics_events
             ORDER BY ingest_xid LIMIT 1) AS first,
        (SELECT ingest_xid::text::bigint FROM analytics_events
             WHERE ingest_xid >= $1::text::xid8 AND ingest_xid < $2::text::xid8
-            ORDER BY ingest_xid OFFSET $3 LIMIT 1) AS beyond
+            ORDER BY ingest_xid OFFSET $3 LIMIT 1) AS beyond,
+       (SELECT ingest_xid::text::bigint FROM analytics_events
+            WHERE ingest_xid >= $1::text::xid8 AND ingest_xid < $2::text::xid8
+            ORDER BY ingest_xid DESC LIMIT 1) AS last
 """
 
 
@@ -105,14 +108,18 @@ async def next_cut(connection: Connection, lo: int, behind: int, max_rows: int) 
     """Where the batch from `lo` ends, exclusive: at whole transactions and about `max_rows` rows; None = no rows.
 
     A transaction with more rows than that is a batch of its own.
+
+    The end is right behind the last row, never the horizon itself: PostgreSQL that crashes gives the ids of transactions
+    that were rolled back shortly before out again, and a cursor beyond them would miss what they write then. Rows that
+    are seen here are on disk, so their ids never come again.
     """
     row = await connection.fetchrow(_CUT, str(lo), str(behind), max_rows, timeout=_TIMEOUT)
-    assert row is not None  # a SELECT of two scalars
+    assert row is not None  # a SELECT of scalars
     first, beyond = row["first"], row["beyond"]
     if first is None:
         return None
     if beyond is None:
-        return behind
+        return int(row["last"]) + 1
     return int(beyond) if beyond > first else int(first) + 1
 
 
