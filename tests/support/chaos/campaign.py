@@ -50,6 +50,7 @@ class Report:
         lines = ["", f"{'fault':<70} {'all well after':>14}"]
         lines += [f"{name:<70} {seconds:>12.1f} s" for name, seconds in self.faults]
         lines.append(f"batches acknowledged: {self.acked}; tries that failed: {sum(self.failures.values())}")
+        lines += [f"    {count:>6} {reason}" for reason, count in sorted(self.failures.items())]
         lines.append(f"ids by first answer: {self.states}")
         lines += [f"WRONG: {one}" for one in self.wrong[:_MOST_SHOWN]]
         if len(self.wrong) > _MOST_SHOWN:

@@ -19,6 +19,9 @@ from tests.support.product import OUTCOMES, Event, Result, typed_event
 # Longer than the gateway's own deadline for a batch: the product has to answer first.
 _TIMEOUT = 20.0
 _OPEN_TIMEOUT = 8.0
+# 500 is none of them: no crash of another process is a reason for an unexpected error.
+_TRY_AGAIN = (429, 503, 504)
+_UNEXPECTED = ("INTERNAL", "DATABASE_ERROR")
 
 
 class SendError(Exception):
@@ -60,8 +63,10 @@ class RestConnection:
                 if response.status == 200:
                     results: list[Result] = orjson.loads(content)["results"]
                     return results
-                if response.status < 500 and response.status != 429:
+                if response.status not in _TRY_AGAIN:
                     raise AssertionError(f"a good batch was refused: {response.status} {content[:300]!r}")
+                if response.status != 504 and not response.headers.get("Retry-After", "").isdigit():
+                    raise AssertionError(f"{response.status} does not say when to try again: {content[:300]!r}")
                 raise SendError(str(response.status))
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise SendError(type(error).__name__) from error
@@ -132,8 +137,10 @@ class _Stream:
     def _retry(self, seq: int, reason: str, *, permanent: bool) -> None:
         answer = self._waiting.get(seq)
         if answer is not None and not answer.done():
-            error = f"a good batch was refused for ever: {reason}"
-            answer.set_exception(AssertionError(error) if permanent else SendError(f"retry {reason}"))
+            if permanent or reason in _UNEXPECTED:
+                answer.set_exception(AssertionError(f"a good batch was refused: {reason}"))
+            else:
+                answer.set_exception(SendError(f"retry {reason}"))
 
     async def close(self) -> None:
         """See Connection."""

@@ -109,9 +109,9 @@ async def next_cut(connection: Connection, lo: int, behind: int, max_rows: int) 
 
     A transaction with more rows than that is a batch of its own.
 
-    The end is right behind the last row, never the horizon itself: PostgreSQL that crashes gives the ids of transactions
-    that were rolled back shortly before out again, and a cursor beyond them would miss what they write then. Rows that
-    are seen here are on disk, so their ids never come again.
+    The end is right behind the last row, never the horizon itself: PostgreSQL that crashes gives out again the ids of
+    transactions that had been rolled back shortly before, and a cursor beyond them would miss what is written under
+    them. Rows that are seen here are on disk, so their ids never come again.
     """
     row = await connection.fetchrow(_CUT, str(lo), str(behind), max_rows, timeout=_TIMEOUT)
     assert row is not None  # a SELECT of scalars
