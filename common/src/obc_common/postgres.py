@@ -118,7 +118,10 @@ def is_connection_failure(error: BaseException) -> bool:
         state = error.sqlstate or ""
         # 08 connection, 57P admin shutdown, 53 out of resources, 25006 read-only, 57014 and 25P03 ended by a timeout
         return state[:2] in ("08", "53") or state[:3] == "57P" or state in ("25006", "57014", "25P03")
-    return isinstance(error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError)
+    # InternalClientError: what an idle connection answers that was told of its end and has not seen it yet.
+    return isinstance(
+        error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError | asyncpg.exceptions.InternalClientError
+    )
 
 
 def map_postgres_error(error: BaseException) -> DomainError:
