@@ -16,11 +16,11 @@ from typing import Any
 
 from prometheus_client import Counter
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from obc_common.clock import Clock
 from obc_common.errors import OutOfRange, ResourceExhausted
 from obc_common.logs import get_logger
+from obc_common.redis_failures import REDIS_FAILURES
 
 _log = get_logger(__name__)
 
@@ -122,7 +122,7 @@ class RateLimiter:
                 answer: Any = await self._script(keys=[_KEY_PREFIX + b.name for b in buckets], args=arguments)
             self._retry_redis_at = 0.0
             return int(answer)
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+        except REDIS_FAILURES as error:
             if not was_away:
                 _log.warning("rate_limit_without_redis", error=f"{type(error).__name__}: {error}")
             self._retry_redis_at = self._clock.monotonic() + _BREAKER_SECONDS

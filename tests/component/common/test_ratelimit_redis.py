@@ -97,3 +97,16 @@ async def test_a_redis_that_does_not_answer_delays_one_call_by_little(redis: Red
     assert took < 0.5
     await client.aclose()
     silent.close()
+
+
+async def test_a_connection_that_was_reset_a_moment_ago_costs_the_call_nothing(redis: Redis) -> None:
+    # given a client that meets what uvloop says of a closed connection
+    async def is_closed(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    limiter = RateLimiter(redis, SystemClock())
+    redis.connection_pool.get_connection = is_closed  # type: ignore[method-assign]  # the moment is too short to hit
+    # when
+    decided = await passes(limiter, Bucket(f"reset-{uuid4()}", 1, 1))
+    # then the own bucket has decided
+    assert decided

@@ -3,10 +3,10 @@
 import asyncio
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from obc_common.live import MAX_EVENTS_PER_MESSAGE, LiveEvent, encode, live_channel
 from obc_common.logs import get_logger
+from obc_common.redis_failures import REDIS_FAILURES
 from obc_ingest.metrics import LIVE_DROPPED, LIVE_PUBLISHED
 from obc_ingest.model import Event
 from obc_ingest.rules import page_path
@@ -52,7 +52,7 @@ class LivePublisher:
             try:
                 async with asyncio.timeout(_TIMEOUT):
                     await self._redis.publish(channel, message)
-            except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            except REDIS_FAILURES as error:
                 LIVE_DROPPED.inc(events)
                 if not self._failing:
                     _log.warning("live_feed_interrupted", error=f"{type(error).__name__}: {error}")

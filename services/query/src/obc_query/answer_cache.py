@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from obc_common.clock import Clock
 from obc_common.logs import get_logger
+from obc_common.redis_failures import REDIS_FAILURES
 from obc_query.metrics import CACHE_ANSWERS
 
 _log = get_logger(__name__)
@@ -86,7 +86,7 @@ class AnswerCache:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 kept = await self._redis.get(key)
-        except (RedisError, OSError, TimeoutError) as error:
+        except REDIS_FAILURES as error:
             self._rest(error)
             return None
         return kept if isinstance(kept, bytes) else None
@@ -97,7 +97,7 @@ class AnswerCache:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._redis.set(key, answer, ex=self._seconds)
-        except (RedisError, OSError, TimeoutError) as error:
+        except REDIS_FAILURES as error:
             self._rest(error)
 
     def _rest(self, error: Exception) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from obc_common.clock import Clock
 from obc_common.live import LiveMessage, decode, live_channel
 from obc_common.logs import get_logger
+from obc_common.redis_failures import REDIS_FAILURES
 
 _log = get_logger(__name__)
 # The subscription is changed between two reads, so this is the longest a new tenant waits for its channel.
@@ -56,7 +56,7 @@ class LiveFeed:
             try:
                 async with self._redis.pubsub() as pubsub:
                     await self._follow(pubsub)
-            except (RedisError, OSError, TimeoutError) as error:
+            except REDIS_FAILURES as error:
                 if self._connected:
                     _log.warning("live_feed_interrupted", error=type(error).__name__)
             finally:
