@@ -8,7 +8,7 @@ import pytest
 import structlog.testing
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from obc_query.projection import log, writer
+from obc_query.projection import log, source, writer
 from obc_query.projection import projector as projector_module
 from obc_query.projection.writer import insert_rows
 from obc_query.schema import drop_tables
@@ -210,3 +210,22 @@ async def test_as_of_moves_only_over_what_is_in(read_model: ReadModel, tenant_id
             assert read_model.freshness.as_of_ms == as_of
     finally:
         await blocker.close()
+
+
+async def test_a_cut_costs_what_it_takes_not_what_is_ahead(database: str, tenant_id: str) -> None:
+    # given events of several months
+    await insert_events(database, tenant_id, some_events(400, NOW))
+    await insert_events(database, tenant_id, some_events(400, NOW + 40 * 86_400_000))
+    connection = await asyncpg.connect(database)
+    try:
+        # when the planner is asked how it finds the end of a batch
+        cut = source._CUT
+        for parameter, value in (("$1", "'0'"), ("$2", "'999999999'"), ("$3", "10")):
+            cut = cut.replace(parameter, value)
+        await connection.execute(source._ALONG_THE_INDEX.replace("SET LOCAL", "SET"))
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {cut}"))
+    finally:
+        await connection.close()
+    # then it walks along the index instead of sorting everything that is ahead
+    assert "Index" in plan
+    assert "Sort  (" not in plan
