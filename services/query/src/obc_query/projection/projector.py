@@ -3,6 +3,8 @@
 Per batch: write down what comes (`intent`: a range of transaction ids and a token), insert the rows with that token,
 write down that it is in (`done`). A crash anywhere leaves at most one open intent; the next start repeats it with the
 same token, and the engine adds what is missing and drops what it has.
+
+While one batch goes in, the next one is read: PostgreSQL and the engine work at the same time.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from obc_common.clock import Clock
@@ -66,10 +68,10 @@ class Projector:
                 await self._wait_for_leadership(connection, worker)
             last = await self._recover(connection, worker)
             while True:
-                last, moved = await self._step(connection, worker, last)
-                if not moved:
-                    self._freshness.mark_caught_up()
-                    await asyncio.sleep(self._poll_seconds)
+                last, _ = await self._step(connection, worker, last)
+                self._freshness.mark_caught_up()
+                # Also after a batch: at a steady trickle, batches without a pause would be many and tiny.
+                await asyncio.sleep(self._poll_seconds)
 
     async def catch_up(self, *, rebuild: bool = False) -> int:
         """Copies everything that is settled now, and returns. With `rebuild` from nothing. The number of batches."""
@@ -152,10 +154,32 @@ class Projector:
             return newest
         metrics.REDONE_BATCHES.inc()
         _log.info("batch_redone", batch=newest.number, lo=newest.lo, hi=newest.hi)
-        return await self._insert(connection, worker, newest)
+        data = await read_rows(connection, newest.lo, newest.hi)
+        return await self._insert(worker, _Loaded(newest, data, more=True))
 
     async def _step(self, connection: Connection, worker: "_Worker", last: Batch) -> tuple[Batch, bool]:
-        """Copies one batch if there is one: the last batch, and whether anything was copied."""
+        """Copies what waits until nothing more does: the last batch, and whether anything was copied."""
+        loaded = await self._load_next(connection, last)
+        if loaded is None:
+            # Nothing to copy: remembered here only, for a log entry per idle look would wear the disk.
+            self._freshness.projected(max(last.hi, self._horizon), ())
+            return replace(last, hi=max(last.hi, self._horizon)), False
+        while loaded is not None:
+            ahead: asyncio.Task[_Loaded | None] | None = None
+            if loaded.more:
+                ahead = asyncio.create_task(self._load_next(connection, loaded.batch), name="projector reads ahead")
+            try:
+                last = await self._store(worker, loaded)
+                loaded = await ahead if ahead is not None else None
+            finally:
+                if ahead is not None:
+                    # The connection must be at rest before anybody else uses it.
+                    ahead.cancel()
+                    await asyncio.gather(ahead, return_exceptions=True)
+        return last, True
+
+    async def _load_next(self, connection: Connection, last: Batch) -> "_Loaded | None":
+        """Reads the batch behind one that is in or on its way in; None = nothing is settled there."""
         looked_at_ms = self._clock.now_ms()
         horizon = await read_horizon(connection)
         self._freshness.looked(looked_at_ms, horizon.assigned)
@@ -164,9 +188,7 @@ class Projector:
             hi = await next_cut(connection, last.hi, horizon.behind, self._batch_rows)
         self._measure(horizon, last, waiting=hi is not None)
         if hi is None:
-            # Nothing to copy: remembered here only, for a log entry per idle look would wear the disk.
-            self._freshness.projected(max(last.hi, horizon.behind), ())
-            return replace(last, hi=max(last.hi, horizon.behind)), False
+            return None
         batch = Batch(
             number=last.number + 1,
             lo=last.hi,
@@ -176,14 +198,22 @@ class Projector:
             generation=last.generation,
             source=last.source,
         )
-        await worker.do(lambda handle: log.write_intent(handle, batch))
-        return await self._insert(connection, worker, batch), True
+        return _Loaded(batch, await read_rows(connection, batch.lo, batch.hi), more=hi < horizon.behind)
 
-    async def _insert(self, connection: Connection, worker: "_Worker", batch: Batch) -> Batch:
-        data = await read_rows(connection, batch.lo, batch.hi)
-        await worker.do(lambda handle: insert_rows(handle, data, batch.token))
-        done = replace(batch, tenants=tenants_of(data))
-        await worker.do(lambda handle: log.write_done(handle, done))
+    async def _store(self, worker: "_Worker", loaded: "_Loaded") -> Batch:
+        await worker.do(lambda handle: log.write_intent(handle, loaded.batch))
+        return await self._insert(worker, loaded)
+
+    async def _insert(self, worker: "_Worker", loaded: "_Loaded") -> Batch:
+        batch, data = loaded.batch, loaded.data
+
+        def insert(handle: Handle) -> Batch:
+            insert_rows(handle, data, batch.token)
+            done = replace(batch, tenants=tenants_of(data))
+            log.write_done(handle, done)
+            return done
+
+        done = await worker.do(insert)
         self._freshness.projected(done.hi, done.tenants)
         metrics.PROJECTED_BATCHES.inc()
         metrics.PROJECTED_EVENTS.inc(data.count(b"\n"))
@@ -198,6 +228,15 @@ class Projector:
         metrics.LAG_SECONDS.set(self._freshness.lag_ms / 1000)
         metrics.HORIZON_LAG_XIDS.set(horizon.assigned - horizon.behind)
         metrics.HORIZON_AGE_SECONDS.set(now - self._horizon_moved_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A batch, its rows in COPY's text form, and whether more rows wait behind it."""
+
+    batch: Batch
+    data: bytes
+    more: bool
 
 
 class _Worker:
