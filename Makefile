@@ -13,7 +13,7 @@ export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
-	test-contract test-e2e test-chaos test-soak test-fuzz boundaries check docs docs-check clean
+	test-contract test-e2e test-chaos test-soak test-fuzz boundaries check docs docs-check bench-query clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ docs: .venv/.ready ## Regenerate the generated documentation
 
 docs-check: .venv/.ready ## Check that the generated documentation is up to date
 	@$(BIN)/python -m obc_dev.docs --check
+
+bench-query: .venv/.ready ## Ask every question three ways: the service, by hand, PostgreSQL (EVENTS=10000000)
+	$(BIN)/python -m bench.query --events $(or $(EVENTS),1000000)
 
 bench-%: .venv/.ready ## Run a benchmark of bench/, e.g. make bench-indexes
 	$(BIN)/python bench/$(subst -,_,$*).py $(ARGS)

@@ -24,7 +24,7 @@ async def page(read_model: ReadModel, tenant_id: str, **arguments: Any) -> tuple
     request = stored_event_pb2.ListEventsRequest(**arguments)
     question = list_question(request, tenant_id, SECRET)
     async with read_model.asking(tenant_id) as asker:
-        found = await list_events(asker, read_model.pool, tenant_id, question)
+        found = await list_events(asker, read_model.pool, tenant_id, question, NOW)
     token = "" if found.next_after is None else page_token(request, tenant_id, SECRET, found.next_after)
     return found, token
 

@@ -13,7 +13,7 @@ import obc_query
 from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
-from obc_query.metric_names import Family, parse_metrics
+from obc_query.metric_names import parse_metrics
 from obc_query.questions import dashboard, live_snapshot, metrics
 from obc_query.questions.list_events import EventKey, ListQuestion, keys_statement
 from obc_query.ranges import TimeRange, parse_timezone
@@ -68,25 +68,20 @@ def test_every_question_carries_the_tenant_whatever_its_filters(
     question = metrics.MetricsQuestion(names, SPAN, buckets, resolve_field(f"properties.{breakdown}", "b"), filters)
     for sampled in (False, True):
         shape = metrics._Shape(TENANT, question, values, sampled)
-        for family in Family:
-            plan = metrics._plan(family, shape)
+        for families in metrics._TOGETHER:
+            plan = metrics._plan(families, shape, done={})
             assert plan is not None
-            for statement in plan.statements:
-                assert_tenant(statement)
+            assert_tenant(plan.statement)
     after = EventKey(SPAN.end_ms, uuid.uuid4())
     listing = ListQuestion(SPAN.start_ms, SPAN.end_ms, [("user_id", breakdown)], filters, 10, after)
     assert_tenant(keys_statement(TENANT, listing))
 
 
 def test_every_statement_of_the_dashboard_and_the_live_view_carries_the_tenant() -> None:
+    views = [dashboard._View(TENANT, SPAN, sampled) for sampled in (False, True)]
+    buckets = make_buckets(SPAN, "day", parse_timezone("Europe/Berlin"))
     for statement in [
-        dashboard._totals(TENANT, SPAN),
-        dashboard._users(TENANT, SPAN),
-        dashboard._sessions(TENANT, SPAN),
-        dashboard._journey(TENANT, SPAN),
-        dashboard._lists(TENANT, SPAN, "x", dashboard._DIMENSIONS),
-        dashboard._lists(TENANT, SPAN, "x", dashboard._NAMES),
-        dashboard._performance(TENANT, SPAN),
+        *(statement for view in views for statement in dashboard.statements(view, buckets)),
         dashboard.live_users_statement(TENANT, SPAN.end_ms),
         live_snapshot._counts(TENANT, SPAN.end_ms),
         live_snapshot._performance(TENANT, SPAN.end_ms),

@@ -89,7 +89,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         tenant_id = _tenant_of(current_principal())
         question = list_question(request, tenant_id, self._page_token_secret)
         async with self._askers.question(tenant_id, self._timeout(context)) as asker:
-            page = await list_events(asker, self._pool, tenant_id, question)
+            page = await list_events(asker, self._pool, tenant_id, question, self._clock.now_ms())
         token = ""
         if page.next_after is not None:
             token = page_token(request, tenant_id, self._page_token_secret, page.next_after)

@@ -64,7 +64,10 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """One SELECT over the caller's events or over another SELECT."""
+    """One SELECT over the caller's events or over another SELECT.
+
+    With `rollup` there are rows for the leading keys alone too, and one for everything; `grouping(key)` is 1 there.
+    """
 
     columns: Sequence[str]
     source: "Events | Select"
@@ -73,6 +76,7 @@ class Select:
     order_by: Sequence[str] = ()
     limit: int | None = None
     limit_by: str | None = None
+    rollup: bool = False
 
     def render(self) -> str:
         """The text of the SELECT."""
@@ -86,7 +90,7 @@ class Select:
             if self.where:
                 parts.append(f"WHERE {' AND '.join(f'({condition})' for condition in self.where)}")
         if self.group_by:
-            parts.append(f"GROUP BY {', '.join(self.group_by)}")
+            parts.append(f"GROUP BY {', '.join(self.group_by)}{' WITH ROLLUP' if self.rollup else ''}")
         if self.order_by:
             parts.append(f"ORDER BY {', '.join(self.order_by)}")
         if self.limit is not None:

@@ -5,6 +5,22 @@ from obc_query.fields import property_number, property_text
 WEIGHT = "1 / sample_rate"
 """An event of a tenant that keeps 10 % of its users stands for ten."""
 
+
+def weight(*, sampled: bool) -> str:
+    """What an event counts; where nothing is sampled the engine only has to count."""
+    return WEIGHT if sampled else "1"
+
+
+def people(condition: str, *, sampled: bool, each: str = WEIGHT) -> str:
+    """How many distinct people the events of a condition stand for; nobody where `person` is ''.
+
+    A kept user stands for 1/rate users; where the rate changed, for as many as at the highest rate seen.
+    """
+    if sampled:
+        return f"arraySum(minMapIf([person], [toFloat64({each})], {condition} AND person != '').2)"
+    return f"uniqExactIf(person, {condition} AND person != '')"
+
+
 EVENT_MS = "toUnixTimestamp64Milli(event_time)"
 IS_PAGE_VIEW = "event_name = 'page_view'"
 IS_ERROR = "event_name = 'error' OR event_category = 'error'"
@@ -17,10 +33,10 @@ MEASUREMENT_VALUE = property_number("metric_value")
 
 _ACTION = f"lower(ifNull({property_text('action_name')}, ''))"
 IS_INTERACTION = f"event_category = 'interaction' OR ({IS_USER_ACTION} AND {_ACTION} IN ('click', 'button_click'))"
-IS_FORM_SUBMISSION = (
-    "event_name IN ('form_submit', 'form_submitted', 'form_submission') "
-    f"OR ({IS_USER_ACTION} AND {_ACTION} IN ('submit', 'form_submit', 'form_submission'))"
-)
+_IS_FORM = "event_name IN ('form_submit', 'form_submitted', 'form_submission')"
+MAY_BE_ACTION = f"{IS_USER_ACTION} OR event_category = 'interaction' OR {_IS_FORM}"
+"""Told without properties: every user action, interaction and form submission is among these."""
+IS_FORM_SUBMISSION = f"{_IS_FORM} OR ({IS_USER_ACTION} AND {_ACTION} IN ('submit', 'form_submit', 'form_submission'))"
 ACTION_ELEMENT = (
     f"coalesce(nullIf({property_text('element_id')}, ''), nullIf({property_text('action_name')}, ''), event_name)"
 )

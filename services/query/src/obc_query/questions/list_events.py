@@ -11,6 +11,7 @@ import asyncpg
 from obc_common.errors import InvalidArgument
 from obc_common.postgres import Pool, map_postgres_error, tenant_transaction
 from obc_query.asker import Asker
+from obc_query.engine import Row
 from obc_query.filters import Filter, condition
 from obc_query.questions.expressions import EVENT_MS
 from obc_query.statement import Binder, Events, Select, Statement
@@ -20,18 +21,25 @@ MAX_PAGE_SIZE = 1000
 # Well under what one gRPC message may hold; a page of large events ends early.
 _MAX_PAGE_BYTES = 8 << 20
 _ROW_BYTES = 2048  # everything but properties and addresses, at most
+_DAY_MS = 24 * 3_600_000
+# Each look reads about eight times what the one before did, so looking in vain costs a seventh at most.
+_LOOK_BACK_DAYS = (1, 8, 64)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# event_time is kept to the microsecond, keys to the millisecond. The range lets PostgreSQL pick the one partition and
-# its key index for each row. Rows that are gone (erased, expired) since they were found are left out.
+# event_time is kept to the microsecond, keys to the millisecond. Each row is looked up by itself (LIMIT keeps it that
+# way): joined, the planner takes the range for many rows and reads whole partitions. Rows that are gone (erased,
+# expired) since they were found are left out.
 _HYDRATE = """
-SELECT e.event_id, e.event_name, e.event_category, e.user_id, e.anonymous_id, e.session_id, e.properties,
-       e."timestamp", e.event_time, e.received_at, e.skew_ms, e.page_url, e.referrer, e.user_agent, e.device_info,
-       e.correlation_id, e.sample_rate
+SELECT e.*
 FROM unnest($2::timestamptz[], $3::uuid[]) WITH ORDINALITY AS k (at, event_id, position)
-JOIN analytics_events AS e
-  ON e.tenant_id = $1 AND e.event_id = k.event_id
- AND e.event_time >= k.at AND e.event_time < k.at + interval '1 millisecond'
+CROSS JOIN LATERAL (
+    SELECT event_id, event_name, event_category, user_id, anonymous_id, session_id, properties, "timestamp",
+           event_time, received_at, skew_ms, page_url, referrer, user_agent, device_info, correlation_id, sample_rate
+    FROM analytics_events
+    WHERE tenant_id = $1 AND event_id = k.event_id
+      AND event_time >= k.at AND event_time < k.at + interval '1 millisecond'
+    LIMIT 1
+) AS e
 ORDER BY k.position
 """
 
@@ -80,8 +88,14 @@ def page_size_of(requested: int) -> int:
     return min(requested or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
 
 
-def keys_statement(tenant_id: str, question: ListQuestion) -> Statement:
-    """Finds the keys of a page and one more, which tells whether there is a next page."""
+def keys_statement(tenant_id: str, question: ListQuestion, *, since_ms: int | None = None) -> Statement:
+    """Finds the keys of a page and one more, which tells whether there is a next page.
+
+    Args:
+        tenant_id: whose.
+        question: which page.
+        since_ms: looks no further back than this, beside the question's own bounds.
+    """
     binder = Binder()
     where = [f"{column} = {binder.bind(value, 'String')}" for column, value in question.equals]
     where += [condition(item, binder) for item in question.filters]
@@ -93,8 +107,9 @@ def keys_statement(tenant_id: str, question: ListQuestion) -> Statement:
     if question.after is not None:
         # Beside the exact condition: a bound that partitions and index are pruned by.
         end = min(question.after.event_time_ms + 1, end if end is not None else question.after.event_time_ms + 1)
+    starts = [start for start in (question.start_ms, since_ms) if start is not None]
     events = Events(
-        start=None if question.start_ms is None else binder.moment(question.start_ms),
+        start=binder.moment(max(starts)) if starts else None,
         end=None if end is None else binder.moment(end),
         where=where,
     )
@@ -107,13 +122,15 @@ def keys_statement(tenant_id: str, question: ListQuestion) -> Statement:
     return Statement(tenant_id, "list_events", select, binder)
 
 
-async def list_events(asker: Asker, pool: Pool, tenant_id: str, question: ListQuestion) -> EventPage:
+async def list_events(asker: Asker, pool: Pool, tenant_id: str, question: ListQuestion, now_ms: int) -> EventPage:
     """A page of events, newest first.
+
+    The newest day nearly always holds a page, so older ones are looked at only when it does not.
 
     Raises:
         DomainError: what the engine raises; Unavailable(DATABASE_UNAVAILABLE).
     """
-    found = [EventKey(int(ms), event_id) for ms, event_id in await asker.fetch(keys_statement(tenant_id, question))]
+    found = await _find(asker, tenant_id, question, now_ms)
     page = found[: question.page_size]
     more = len(found) > question.page_size
     rows = await _hydrate(pool, tenant_id, page)
@@ -122,6 +139,22 @@ async def list_events(asker: Asker, pool: Pool, tenant_id: str, question: ListQu
         last = rows[fitting - 1]
         return EventPage(rows[:fitting], EventKey(unix_ms(last["event_time"]), last["event_id"]))
     return EventPage(rows, page[-1] if more else None)
+
+
+async def _find(asker: Asker, tenant_id: str, question: ListQuestion, now_ms: int) -> list[EventKey]:
+    ends = [question.end_ms, None if question.after is None else question.after.event_time_ms]
+    newest = min([now_ms, *(end for end in ends if end is not None)])
+    for days in _LOOK_BACK_DAYS:
+        since = max(0, newest - days * _DAY_MS)
+        enough = question.start_ms is not None and since <= question.start_ms
+        rows = await asker.fetch(keys_statement(tenant_id, question, since_ms=None if enough else since))
+        if enough or len(rows) > question.page_size:
+            return _keys(rows)
+    return _keys(await asker.fetch(keys_statement(tenant_id, question)))
+
+
+def _keys(rows: Sequence[Row]) -> list[EventKey]:
+    return [EventKey(int(ms), event_id) for ms, event_id in rows]
 
 
 def unix_ms(moment: datetime) -> int:

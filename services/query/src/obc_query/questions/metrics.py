@@ -1,13 +1,12 @@
 """GetMetrics: named metrics over time, whole and split by a field.
 
-Metrics of one family share a statement. Sums are added up over buckets for the whole range; distinct users and
-percentiles are not sums, so the whole range is a statement of its own.
+Metrics of one kind share a statement, and its one pass gives the buckets and the whole range.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from obc_query.asker import Asker
 from obc_query.buckets import Buckets
@@ -24,15 +23,20 @@ from obc_query.questions.expressions import (
     MEASUREMENT_VALUE,
     NONE,
     OTHER,
-    WEIGHT,
+    people,
+    weight,
 )
-from obc_query.questions.sessions import first_extra, sessions_select
+from obc_query.questions.sampling import answer_sampled_or_not
+from obc_query.questions.sessions import Extra, sessions_select
 from obc_query.ranges import TimeRange
 from obc_query.statement import Binder, Events, Select, Statement
 
 TOP_VALUES = 200
-_WHOLE = "toInt64(-1)"
 _WHOLE_KEY = -1
+# Finer than that, a guess that fails would gather too many groups.
+_MAX_GUESS_BUCKETS = 400
+_TOGETHER = ((Family.EVENTS, Family.USERS), (Family.SESSIONS,), (Family.PERFORMANCE,))
+"""Families of one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +100,23 @@ class _Shape:
         return Events(binder.moment(span.start_ms), binder.moment(span.end_ms), [*where, *extra])
 
     def value(self, binder: Binder) -> str:
-        """The breakdown value of an event; everything beyond the top ones is one."""
-        if self.question.breakdown is None or self.top is None:
+        """The breakdown value of an event; once the top ones are known everything beyond them is one."""
+        if self.question.breakdown is None:
             return "''"
         label = _label(self.question.breakdown)
+        if self.top is None:
+            return label
         return f"if(has({binder.bind(list(self.top), 'Array(String)')}, {label} AS label), label, '{OTHER}')"
 
-    def bucket(self, milliseconds: str, binder: Binder, *, whole: bool) -> str:
-        return _WHOLE if whole else self.question.buckets.expression(milliseconds, binder)
+    def bucket(self, milliseconds: str, binder: Binder) -> str:
+        return self.question.buckets.expression(milliseconds, binder)
+
+    def metrics(self, family: Family) -> list[Metric]:
+        return [metric for metric in self.question.metrics if metric.family is family]
+
+    @property
+    def weight(self) -> str:
+        return weight(sampled=self.sampled)
 
 
 _Values = dict[str, dict[int, float]]
@@ -112,43 +125,60 @@ _Values = dict[str, dict[int, float]]
 
 async def get_metrics(asker: Asker, tenant_id: str, question: MetricsQuestion, now_ms: int) -> MetricsAnswer:
     """Answers the metrics. Raises what the engine raises."""
-    top, sampled = await _prepare(asker, tenant_id, question)
-    shape = _Shape(tenant_id, question, top, sampled)
-    plans = [plan for family in Family if (plan := _plan(family, shape)) is not None]
-    results = await asker.fetch_all([statement for plan in plans for statement in plan.statements])
+    whole = _Shape(tenant_id, question, None, sampled=False)
+    binder = Binder()
+
+    async def answer(sampled: bool) -> Sequence[Series]:
+        return await _measure(asker, replace(whole, sampled=sampled), now_ms)
+
+    return MetricsAnswer(*await answer_sampled_or_not(asker, tenant_id, whole.events(binder), binder, answer))
+
+
+async def _measure(asker: Asker, shape: _Shape, now_ms: int) -> Sequence[Series]:
+    question = shape.question
     values: dict[str, _Values] = {}
-    for plan in plans:
-        rows = [row for _ in plan.statements for row in results.pop(0)]
+    if question.breakdown is not None:
+        top, values = await _top_values(asker, shape)
+        shape = replace(shape, top=top)
+    plans = [plan for families in _TOGETHER if (plan := _plan(families, shape, done=values)) is not None]
+    for plan, rows in zip(plans, await asker.fetch_all([plan.statement for plan in plans]), strict=True):
         values |= plan.read(rows)
-    labels: list[str] = [""] if top is None else list(top)
-    if top is not None and any(OTHER in by_label for by_label in values.values()):
+    labels: list[str] = [""] if shape.top is None else list(shape.top)
+    if shape.top is not None and any(OTHER in by_label for by_label in values.values()):
         labels = [*(label for label in labels if label != OTHER), OTHER]
-    series = [
+    return [
         _series(metric, label, values[metric.name].get(label, {}), question, now_ms)
         for metric in question.metrics
         for label in labels
     ]
-    return MetricsAnswer(series, sampled)
 
 
-async def _prepare(asker: Asker, tenant_id: str, question: MetricsQuestion) -> tuple[Sequence[str] | None, bool]:
-    shape = _Shape(tenant_id, question, None, sampled=False)
+async def _top_values(asker: Asker, shape: _Shape) -> tuple[Sequence[str], dict[str, _Values]]:
+    """The most frequent values of the breakdown, and the metrics that were answered on the way.
+
+    Most fields have few values. So the sums over events are asked for with every value, and they are the answer if
+    those are not too many; otherwise the top ones are found first.
+    """
+    buckets = len(shape.question.buckets.starts)
+    if buckets <= _MAX_GUESS_BUCKETS:
+        plan = _events_plan(shape.metrics(Family.EVENTS), shape)
+        limit = (TOP_VALUES + 1) * (buckets + 1) + 1
+        guess = replace(plan.statement, select=replace(plan.statement.select, limit=limit))
+        rows = await asker.fetch(guess)
+        counts = {str(row[2]): float(row[4]) for row in rows if row[0] and not row[1]}
+        if len(rows) < limit and len(counts) <= TOP_VALUES:
+            return sorted(counts, key=lambda label: (-counts[label], label)), plan.read(rows)
     binder = Binder()
-    sampled = Statement(
-        tenant_id, "sampled", Select(["count() > 0 AND min(sample_rate) < 1"], shape.events(binder)), binder
-    )
-    if question.breakdown is None:
-        return None, bool((await asker.fetch(sampled))[0][0])
-    binder = Binder()
-    values = Select(
-        columns=[f"{_label(question.breakdown)} AS value"],
+    assert shape.question.breakdown is not None  # asked for breakdowns only
+    select = Select(
+        columns=[f"{_label(shape.question.breakdown)} AS value"],
         source=shape.events(binder),
         group_by=["value"],
-        order_by=[f"sum({WEIGHT}) DESC", "value"],
+        order_by=[f"sum({shape.weight}) DESC", "value"],
         limit=TOP_VALUES,
     )
-    flag, rows = await asker.fetch_all([sampled, Statement(tenant_id, "top_values", values, binder)])
-    return [str(row[0]) for row in rows], bool(flag[0][0])
+    rows = await asker.fetch(Statement(shape.tenant_id, "top_values", select, binder))
+    return [str(row[0]) for row in rows], {}
 
 
 def _label(field: Field) -> str:
@@ -157,22 +187,19 @@ def _label(field: Field) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Statements of one family, and how their rows become values. A row is: bucket, breakdown value, numbers."""
+    """A statement, and how its rows become values: see `_grouped` for a row."""
 
-    statements: Sequence[Statement]
+    statement: Statement
     metrics: Sequence[Metric]
     terms: Mapping[str, tuple[int, int | None]]
     """Metric name -> the number it is, or the two numbers whose ratio it is."""
-    additive: bool
 
     def read(self, rows: Sequence[Row]) -> dict[str, _Values]:
-        numbers: dict[tuple[str, int], Sequence[float]] = {(row[1], int(row[0])): row[2:] for row in rows}
-        if self.additive:
-            by_label: defaultdict[str, list[Sequence[float]]] = defaultdict(list)
-            for (label, _), row in numbers.items():
-                by_label[label].append(row)
-            for label, parts in by_label.items():
-                numbers[label, _WHOLE_KEY] = [math.fsum(column) for column in zip(*parts, strict=True)]
+        numbers = {
+            (str(value), _WHOLE_KEY if whole else int(bucket)): row
+            for whole, everything, value, bucket, *row in rows
+            if not everything
+        }
         return {metric.name: self._values(metric, numbers) for metric in self.metrics}
 
     def _values(self, metric: Metric, numbers: Mapping[tuple[str, int], Sequence[float]]) -> _Values:
@@ -187,116 +214,116 @@ class _Plan:
         return values
 
 
-def _plan(family: Family, shape: _Shape) -> _Plan | None:
-    metrics = [metric for metric in shape.question.metrics if metric.family is family]
+def _plan(families: Sequence[Family], shape: _Shape, *, done: Mapping[str, object]) -> _Plan | None:
+    metrics = [metric for family in families for metric in shape.metrics(family) if metric.name not in done]
     if not metrics:
         return None
-    if family is Family.EVENTS:
-        return _events_plan(metrics, shape)
-    if family is Family.SESSIONS:
+    if Family.SESSIONS in families:
         return _sessions_plan(metrics, shape)
-    if family is Family.USERS:
-        statements = [_users_statement(shape, whole=whole) for whole in (False, True)]
-        return _Plan(statements, metrics, {metric.name: (0, None) for metric in metrics}, additive=False)
-    statements = [_performance_statement(metrics, shape, whole=whole) for whole in (False, True)]
-    terms: dict[str, tuple[int, int | None]] = {metric.name: (index, None) for index, metric in enumerate(metrics)}
-    return _Plan(statements, metrics, terms, additive=False)
+    if Family.PERFORMANCE in families:
+        return _performance_plan(metrics, shape)
+    return _events_plan(metrics, shape)
+
+
+def _grouped(shape: _Shape, source: "Events | Select", bucket: str, value: str, numbers: Sequence[str]) -> Select:
+    """Rows: is it the whole range, is it all values together, value, bucket, numbers.
+
+    The whole range is merged from the buckets by the engine, so what is no sum (distinct users, percentiles) is right
+    there too, in one pass.
+    """
+    split = shape.question.breakdown is not None
+    return Select(
+        columns=[
+            "grouping(bucket)",
+            "grouping(value)" if split else "0",
+            f"{value} AS value" if split else "''",
+            f"{bucket} AS bucket",
+            *numbers,
+        ],
+        source=source,
+        group_by=["value", "bucket"] if split else ["bucket"],
+        rollup=True,
+    )
 
 
 def _events_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
     binder = Binder()
-    columns = [f"sum({WEIGHT})"]
+    numbers = [f"sum({shape.weight})"]
     terms: dict[str, tuple[int, int | None]] = {}
     for metric in metrics:
         if metric.kind == "events":
             terms[metric.name] = (0, None)
+            continue
+        terms[metric.name] = (len(numbers), 0 if metric.kind == "error_rate" else None)
+        if metric.kind == "users":
+            numbers.append(people("true", sampled=shape.sampled))
             continue
         test = IS_ERROR
         if metric.kind == "page_views":
             test = IS_PAGE_VIEW
         elif metric.kind == "count":
             test = f"event_name = {binder.bind(metric.argument, 'String')}"
-        terms[metric.name] = (len(columns), 0 if metric.kind == "error_rate" else None)
-        columns.append(f"sumIf({WEIGHT}, {test})")
-    select = Select(
-        columns=[
-            f"{shape.bucket(EVENT_MS, binder, whole=False)} AS bucket",
-            f"{shape.value(binder)} AS value",
-            *columns,
-        ],
-        source=shape.events(binder),
-        group_by=["bucket", "value"],
-    )
-    return _Plan([Statement(shape.tenant_id, "metrics_events", select, binder)], metrics, terms, additive=True)
+        numbers.append(f"sumIf({shape.weight}, {test})")
+    bucket, value = shape.bucket(EVENT_MS, binder), shape.value(binder)
+    select = _grouped(shape, shape.events(binder), bucket, value, numbers)
+    return _Plan(Statement(shape.tenant_id, "metrics_events", select, binder), metrics, terms)
 
 
 def _sessions_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
     binder = Binder()
-    sessions = sessions_select(shape.question.span, shape.question.filters, binder, extras=[shape.value(binder)])
-    select = Select(
-        columns=[
-            f"{shape.bucket('start_ms', binder, whole=False)} AS bucket",
-            f"toString({first_extra(0)}) AS value",
-            "sum(weight)",
-            "sum(weight * duration_ms)",
-            "sum(weight * bounced)",
-            "sum(weight * page_views)",
-        ],
-        source=sessions,
-        group_by=["bucket", "value"],
+    extras = [] if shape.question.breakdown is None else [Extra(shape.value(binder))]
+    sessions = sessions_select(
+        shape.question.span, shape.question.filters, binder, sampled=shape.sampled, extras=extras
     )
+    numbers = ["sum(weight)", "sum(weight * duration_ms)", "sum(weight * bounced)", "sum(weight * page_views)"]
+    select = _grouped(shape, sessions, shape.bucket("start_ms", binder), "extra0[1].2", numbers)
     terms: dict[str, tuple[int, int | None]] = {
         "sessions": (0, None),
         "avg_session_duration": (1, 0),
         "bounce_rate": (2, 0),
         "pages_per_session": (3, 0),
     }
-    return _Plan([Statement(shape.tenant_id, "metrics_sessions", select, binder)], metrics, terms, additive=True)
+    return _Plan(Statement(shape.tenant_id, "metrics_sessions", select, binder), metrics, terms)
 
 
-def _users_statement(shape: _Shape, *, whole: bool) -> Statement:
-    binder = Binder()
-    bucket = f"{shape.bucket(EVENT_MS, binder, whole=whole)} AS bucket"
-    value = f"{shape.value(binder)} AS value"
-    events = shape.events(binder, "person != ''")
-    if shape.sampled:
-        # A kept user stands for 1/rate users; where the rate changed, for as many as at the highest rate seen.
-        people = Select(
-            [bucket, value, "person", f"min({WEIGHT}) AS weight"], events, group_by=["bucket", "value", "person"]
-        )
-        select = Select(["bucket", "value", "sum(weight)"], people, group_by=["bucket", "value"])
-    else:
-        select = Select([bucket, value, "uniqExact(person)"], events, group_by=["bucket", "value"])
-    return Statement(shape.tenant_id, "metrics_users", select, binder)
-
-
-def _performance_statement(metrics: Sequence[Metric], shape: _Shape, *, whole: bool) -> Statement:
+def _performance_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
     binder = Binder()
     names = [binder.bind(metric.argument, "String") for metric in metrics]
-    columns = [
+    numbers = [
         f"quantileExactInclusiveIf({metric.level:g})(number, name = {name})"
         for metric, name in zip(metrics, names, strict=True)
     ]
     measurements = Select(
         columns=[
-            f"{shape.bucket(EVENT_MS, binder, whole=whole)} AS bucket",
+            f"{shape.bucket(EVENT_MS, binder)} AS bucket",
             f"{shape.value(binder)} AS value",
             f"ifNull({MEASUREMENT_NAME}, '') AS name",
             f"assumeNotNull({MEASUREMENT_VALUE}) AS number",
         ],
-        source=shape.events(binder, IS_MEASUREMENT, f"isNotNull({MEASUREMENT_VALUE})"),
+        source=shape.events(
+            binder,
+            IS_MEASUREMENT,
+            f"ifNull({MEASUREMENT_NAME}, '') IN ({', '.join(names)})",
+            f"isNotNull({MEASUREMENT_VALUE})",
+        ),
     )
-    select = Select(["bucket", "value", *columns], measurements, group_by=["bucket", "value"])
-    return Statement(shape.tenant_id, "metrics_performance", select, binder)
+    terms: dict[str, tuple[int, int | None]] = {metric.name: (index, None) for index, metric in enumerate(metrics)}
+    select = _grouped(shape, measurements, "bucket", "value", numbers)
+    return _Plan(Statement(shape.tenant_id, "metrics_performance", select, binder), metrics, terms)
 
 
 def _series(metric: Metric, label: str, values: Mapping[int, float], question: MetricsQuestion, now_ms: int) -> Series:
     nothing = 0.0 if metric.unit == "count" else None
-    points = []
-    for index, start in enumerate(question.buckets.starts):
-        incomplete = question.buckets.end_of(index) > now_ms
-        value = values.get(start, nothing)
-        # What is not over yet is never said to be zero.
-        points.append(Point(start, None if incomplete and not value else value, incomplete))
+    points = points_of(question.buckets, values, now_ms, nothing=nothing)
     breakdown_value = None if question.breakdown is None else label
     return Series(metric, breakdown_value, values.get(_WHOLE_KEY, nothing), points)
+
+
+def points_of(buckets: Buckets, values: Mapping[int, float], now_ms: int, *, nothing: float | None) -> list[Point]:
+    """A point for each bucket, `nothing` where no value is. What is not over yet is never said to be zero."""
+    points = []
+    for index, start in enumerate(buckets.starts):
+        incomplete = buckets.end_of(index) > now_ms
+        value = values.get(start, nothing)
+        points.append(Point(start, None if incomplete and not value else value, incomplete))
+    return points

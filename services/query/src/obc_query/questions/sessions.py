@@ -4,9 +4,13 @@ A session belongs to the moment of its start. To know whether the first event of
 before the range is read too; to know how long the last ones last, a day after it.
 A filter chooses sessions (one matching event is enough) and never takes events out of them, for a session without its
 interactions would seem to bounce.
+
+An event is one number here, its time and its flags, for arrays of numbers are several times cheaper to gather and sort
+than arrays of tuples; and only a session_id that spans half an hour is looked at for cuts.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from obc_query.filters import Filter, condition
 from obc_query.questions.expressions import EVENT_MS, IS_PAGE_VIEW, WEIGHT
@@ -17,28 +21,46 @@ GAP_MS = 30 * 60 * 1000
 BOUNCE_MS = 10_000
 _LOOK_AHEAD_MS = 24 * 3_600_000
 
-_FACTS = (EVENT_MS, f"toUInt8({IS_PAGE_VIEW})", "toUInt8(event_category = 'interaction')", WEIGHT)
+_FLAGS = 8
+_VIEW, _INTERACTION, _MATCHED = 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An expression of an event to carry along, of the events that meet a condition."""
+
+    expression: str
+    condition: str = "true"
 
 
 def sessions_select(
-    span: TimeRange, filters: Sequence[Filter], binder: Binder, *, extras: Sequence[str] = ()
+    span: TimeRange, filters: Sequence[Filter], binder: Binder, *, sampled: bool, extras: Sequence[Extra] = ()
 ) -> Select:
     """One row per session that starts in a range.
 
     Its columns: `start_ms`, `duration_ms`, `page_views`, `bounced` (0 or 1: at most one page view, no interaction and
-    under 10 s), `weight`, and `s`, the session's events in order, where `event.<extra_position(i)>` is the i-th extra.
+    under 10 s), `weight`, and for each extra `extra0`, `extra1` ...: its values (ms, value) in the session's order.
 
     Args:
         span: when the sessions start.
         filters: at least one event of a session must match them all.
         binder: of the statement this becomes part of.
-        extras: expressions of an event to carry along.
+        sampled: whether events may stand for more than themselves.
+        extras: what else to carry along.
     """
-    matched = " AND ".join(f"({condition(item, binder)})" for item in filters) or "true"
-    facts = [*_FACTS, f"toUInt8({matched})", *extras]
+    flags = [f"{_VIEW} * ({IS_PAGE_VIEW})", f"{_INTERACTION} * (event_category = 'interaction')"]
+    if filters:
+        matched = " AND ".join(f"({condition(item, binder)})" for item in filters)
+        flags.append(f"{_MATCHED} * ({matched})")
     start, end = binder.bind(span.start_ms, "Int64"), binder.bind(span.end_ms, "Int64")
+    carried = [
+        f"arraySort(pair -> pair.1, groupArrayIf(({EVENT_MS}, {extra.expression}), {extra.condition})) AS all{i}"
+        for i, extra in enumerate(extras)
+    ]
+    if sampled:
+        carried.append(f"groupArray(({EVENT_MS}, {WEIGHT})) AS weights")
     by_session = Select(
-        columns=[f"arraySort(event -> event.1, groupArray(tuple({', '.join(facts)}))) AS events"],
+        columns=[f"arraySort(groupArray({EVENT_MS} * {_FLAGS} + {' + '.join(flags)})) AS events", *carried],
         source=Events(
             start=binder.moment(max(0, span.start_ms - GAP_MS)),
             end=binder.moment(span.end_ms + _LOOK_AHEAD_MS),
@@ -46,36 +68,40 @@ def sessions_select(
         ),
         group_by=["session_id"],
     )
+    carried_names = [f"extra{i}" for i in range(len(extras))]
+    names = [f"all{i}" for i in range(len(extras))] + (["weights"] if sampled else [])
     split = Select(
         columns=[
-            f"arrayJoin(arraySplit((event, gap) -> gap >= {GAP_MS}, events, "
-            "arrayDifference(arrayMap(event -> event.1, events)))) AS s"
+            f"arrayJoin(if({_ms('events[-1]')} - {_ms('events[1]')} < {GAP_MS}, [events], arraySplit((event, gap) -> "
+            f"gap >= {GAP_MS}, events, arrayDifference(arrayMap(event -> {_ms('event')}, events))))) AS s",
+            *names,
         ],
         source=by_session,
     )
     described = Select(
         columns=[
-            "s",
-            "s[1].1 AS start_ms",
-            "s[-1].1 - s[1].1 AS duration_ms",
-            "arraySum(event -> event.2, s) AS page_views",
-            f"toUInt8(page_views <= 1 AND arraySum(event -> event.3, s) = 0 AND duration_ms < {BOUNCE_MS}) AS bounced",
-            "arrayMin(event -> event.4, s) AS weight",
+            f"{_ms('s[1]')} AS start_ms",
+            f"{_ms('s[-1]')} AS last_ms",
+            "last_ms - start_ms AS duration_ms",
+            f"arrayCount(event -> bitAnd(event, {_VIEW}) != 0, s) AS page_views",
+            f"toUInt8(page_views <= 1 AND duration_ms < {BOUNCE_MS} "
+            f"AND NOT arrayExists(event -> bitAnd(event, {_INTERACTION}) != 0, s)) AS bounced",
+            f"arrayMin(pair -> pair.2, {_within('weights')}) AS weight" if sampled else "1 AS weight",
+            *(f"{_within(f'all{i}')} AS extra{i}" for i in range(len(extras))),
+            *([f"arrayExists(event -> bitAnd(event, {_MATCHED}) != 0, s) AS matched"] if filters else []),
         ],
         source=split,
     )
     return Select(
-        columns=["s", "start_ms", "duration_ms", "page_views", "bounced", "weight"],
+        columns=["start_ms", "duration_ms", "page_views", "bounced", "weight", *carried_names],
         source=described,
-        where=[f"start_ms >= {start}", f"start_ms < {end}", "arrayExists(event -> event.5, s)"],
+        where=[f"start_ms >= {start}", f"start_ms < {end}", *(["matched"] if filters else [])],
     )
 
 
-def first_extra(index: int) -> str:
-    """The i-th extra of a session's first event."""
-    return f"s[1].{extra_position(index)}"
+def _ms(event: str) -> str:
+    return f"intDiv({event}, {_FLAGS})"
 
 
-def extra_position(index: int) -> int:
-    """Where the i-th extra is in the tuple of an event."""
-    return len(_FACTS) + 2 + index
+def _within(pairs: str) -> str:
+    return f"arrayFilter(pair -> pair.1 BETWEEN start_ms AND last_ms, {pairs})"
