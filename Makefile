@@ -122,7 +122,7 @@ bench-query: .venv/.ready ## Ask every question three ways: the service, by hand
 	$(BIN)/python -m bench.query --events $(or $(EVENTS),1000000)
 
 bench-%: .venv/.ready ## Run a benchmark of bench/, e.g. make bench-indexes
-	$(BIN)/python bench/$(subst -,_,$*).py $(ARGS)
+	$(BIN)/python -m bench.$(subst -,_,$*) $(ARGS)
 
 clean: ## Remove environments and caches (not .obc/: that is make reset)
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

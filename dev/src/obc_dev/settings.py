@@ -34,6 +34,12 @@ class DevSettings(BaseSettings):
     warehouse_url: str | None = Field(
         None, description="Read model: chdb:///path or clickhouse://host/db; unset = embedded, in the state folder."
     )
+    dev_ingest_processes: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Ingest processes of the development stack; those after the first use any free ports.",
+    )
     log_level: str = Field("info", description="Least severe level that the processes log.")
 
     def ports(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ import asyncpg
 
 from obc_dev.bootstrap import demo_keys
 from obc_dev.servers.local_server import Launch, LocalServer
-from obc_dev.servers.ports import holder, is_taken
+from obc_dev.servers.ports import free_ports, holder, is_taken
 from obc_dev.servers.postgres import PostgresServer
 from obc_dev.servers.redis import RedisServer
 from obc_dev.settings import DevSettings
@@ -50,9 +50,11 @@ async def running_stack(settings: DevSettings, console: Console, supervisor: Sup
             state.write_note(RunNote(os.getpid(), False, {}))
             database_url, redis_url = await _start_servers(settings, state, supervisor)
             await _migrate(settings, database_url, console)
-            environment = _environment(settings, state, database_url, redis_url, colour=console.colour)
-            await supervisor.start(*_services(settings, environment))
-            demo = await _demo(settings, state)
+            replicas = _ingest_replicas(settings)
+            ingest = _ingest_target(replicas)
+            environment = _environment(settings, state, database_url, redis_url, ingest, colour=console.colour)
+            await supervisor.start(*_services(settings, environment, replicas))
+            demo = await _demo(settings, state, ingest)
             state.write_demo_env(demo)
             state.write_note(RunNote(os.getpid(), True, supervisor.pids()))
             supervisor.on_restart(lambda: state.write_note(RunNote(os.getpid(), True, supervisor.pids())))
@@ -115,8 +117,21 @@ async def _migrate(settings: DevSettings, database_url: str, console: Console) -
     console.say(f"the schema is up to date ({len(applied)} migrations applied)")
 
 
+def _ingest_replicas(settings: DevSettings) -> list[tuple[int, int]]:
+    """gRPC and admin port of each ingest process."""
+    free = free_ports(2 * (settings.dev_ingest_processes - 1))
+    pairs = zip(free[::2], free[1::2], strict=True)
+    return [(settings.ingest_grpc_port, settings.ingest_admin_port), *pairs]
+
+
+def _ingest_target(replicas: list[tuple[int, int]]) -> str:
+    """The gRPC target that means all of them."""
+    addresses = ",".join(f"127.0.0.1:{port}" for port, _ in replicas)
+    return addresses if len(replicas) == 1 else f"ipv4:{addresses}"
+
+
 def _environment(
-    settings: DevSettings, state: StateFolder, database_url: str, redis_url: str, *, colour: bool
+    settings: DevSettings, state: StateFolder, database_url: str, redis_url: str, ingest: str, *, colour: bool
 ) -> dict[str, str]:
     secrets = state.secrets()
     # What a person would set anyway stays as it is; what the stack must know itself is set.
@@ -133,7 +148,7 @@ def _environment(
     known = {
         "ANALYTICS_DATABASE_URL": database_url,
         "ANALYTICS_REDIS_URL": redis_url,
-        "ANALYTICS_INGEST_ADDRESS": f"127.0.0.1:{settings.ingest_grpc_port}",
+        "ANALYTICS_INGEST_ADDRESS": ingest,
         "ANALYTICS_QUERY_ADDRESS": f"127.0.0.1:{settings.query_grpc_port}",
         "ANALYTICS_WORKER_ADDRESS": f"127.0.0.1:{settings.worker_grpc_port}",
         "ANALYTICS_TENANT_CONFIG_ADDRESS": f"127.0.0.1:{settings.tenant_config_grpc_port}",
@@ -143,24 +158,37 @@ def _environment(
     return {**defaults, **os.environ, **known}
 
 
-def _services(settings: DevSettings, environment: dict[str, str]) -> list[ProcessSpec]:
-    def service(name: str, readyz_port: int) -> ProcessSpec:
+def _services(
+    settings: DevSettings, environment: dict[str, str], ingest_replicas: list[tuple[int, int]]
+) -> list[ProcessSpec]:
+    def service(name: str, readyz_port: int, number: int = 1, **own: str) -> ProcessSpec:
         module = f"obc_{name.replace('-', '_')}"
         ready = http_ready(f"http://127.0.0.1:{readyz_port}/readyz")
-        return ProcessSpec(name, Launch((sys.executable, "-m", module)), ready, environment, stop_timeout=15.0)
+        launch = Launch((sys.executable, "-m", module))
+        label = name if number == 1 else f"{name}-{number}"
+        return ProcessSpec(label, launch, ready, {**environment, **own}, stop_timeout=15.0)
 
     # Side by side: each waits for what it needs, as it must in production, where nothing orders their starts either.
     # Asked on their admin ports (which answer as gRPC health does): a process that uses gRPC must not fork.
     return [
         service("tenant-config", settings.tenant_config_admin_port),
-        service("ingest", settings.ingest_admin_port),
+        *(
+            service(
+                "ingest",
+                admin,
+                number,
+                ANALYTICS_INGEST_GRPC_PORT=str(grpc),
+                ANALYTICS_INGEST_ADMIN_PORT=str(admin),
+            )
+            for number, (grpc, admin) in enumerate(ingest_replicas, 1)
+        ),
         service("query", settings.query_admin_port),
         service("worker", settings.worker_admin_port),
         service("gateway", settings.gateway_admin_port),
     ]
 
 
-async def _demo(settings: DevSettings, state: StateFolder) -> dict[str, str]:
+async def _demo(settings: DevSettings, state: StateFolder, ingest: str) -> dict[str, str]:
     url = f"http://127.0.0.1:{settings.gateway_port}"
     operator_key = os.environ.get("ANALYTICS_BOOTSTRAP_OPERATOR_KEY") or state.secrets().operator_key
     keys = await demo_keys(url, operator_key, state.read_demo_env())
@@ -168,5 +196,5 @@ async def _demo(settings: DevSettings, state: StateFolder) -> dict[str, str]:
         "OBC_URL": url,
         **keys,
         "OBC_OPERATOR_KEY": operator_key,
-        "OBC_GRPC_INGEST": f"127.0.0.1:{settings.ingest_grpc_port}",
+        "OBC_GRPC_INGEST": ingest,
     }
