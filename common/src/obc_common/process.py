@@ -1,6 +1,7 @@
 """The life of a service's process: settings, logs, loop, signals, drain."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from pydantic import ValidationError
 from obc_common.logs import configure_logging, get_logger
 from obc_common.settings import ServiceSettings, setting_mistakes
 from obc_common.tracing import configure_tracing
+
+_COLLECT_AFTER = 20_000
+"""Containers made and not yet freed before the youngest are looked at."""
 
 
 class Drainable(Protocol):
@@ -50,6 +54,17 @@ def run_service(settings_class: type[_Settings], build: Build[_Settings]) -> Non
         sys.exit(1)
 
 
+def _calm_garbage_collector() -> None:
+    """Collects cycles less often: reference counts free nearly everything here.
+
+    A batch makes thousands of containers that live until its commit; with the default threshold of 700 the collector
+    walked them again and again, an eighth of ingest's time. What exists at start is never looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
+
+
 async def _serve(service: str, settings: _Settings, build: Build[_Settings]) -> None:
     log = get_logger(__name__)
     stop = asyncio.Event()
@@ -68,6 +83,7 @@ async def _serve(service: str, settings: _Settings, build: Build[_Settings]) -> 
     try:
         async with build(settings) as server:
             serving = True
+            _calm_garbage_collector()
             log.info("ready_to_serve", name=service)
             await stop.wait()
             await server.drain()

@@ -1,6 +1,7 @@
 """One batch from its decoded form to one result per event: judge, apply the tenant's rules, store."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -139,8 +140,8 @@ class Ingestor:
         verdicts = await self._writer.submit(evaluation.events, evaluation.bad_rows)
         results = evaluation.results(verdicts)
         RECEIVED.labels(way).inc(len(results))
-        for result in results:
-            RESULTS.labels(result.outcome.value, result.code).inc()
+        for (outcome, code), count in Counter([(result.outcome, result.code) for result in results]).items():
+            RESULTS.labels(outcome.value, code).inc(count)
         return results
 
     async def _rules(self, tenant_id: str) -> RuleSet:

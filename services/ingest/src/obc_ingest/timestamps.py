@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -56,6 +57,7 @@ def skew_ms(received_at_ms: int, sent_at_ms: int, min_skew_ms: int, max_skew_ms:
     return skew if min_skew_ms <= abs(skew) <= max_skew_ms else 0
 
 
+@lru_cache(maxsize=4096)  # an event has up to four times, and most are those of its batch
 def utc(ms: int) -> datetime:
     """The moment, for PostgreSQL. Exact, unlike datetime.fromtimestamp(ms / 1000)."""
     return _EPOCH + timedelta(milliseconds=ms)
