@@ -3,8 +3,9 @@
 import logging
 import os
 import sys
-from typing import Literal
+from typing import Any, Literal
 
+import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
@@ -32,7 +33,7 @@ def configure_logging(service: str, level: str, log_format: Literal["json", "con
     ]
     render: list[structlog.typing.Processor]
     if log_format == "json":
-        render = [add_service, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        render = [add_service, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
     else:
         # Plain tracebacks: the pretty ones print local variables, secrets among them.
         plain = structlog.dev.plain_traceback
@@ -54,6 +55,10 @@ def configure_logging(service: str, level: str, log_format: Literal["json", "con
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+
+
+def _to_json(event: EventDict, **_: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -58,6 +58,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             role=_ROLE,
             name="obc-ingest",
             max_size=settings.database_pool_size,
+            reset=False,  # nothing here sets anything for a session
         )
         stack.push_async_callback(pool.close)
         # Reads bad rows, which obc_ingest may not: this one is under row-level security.

@@ -53,7 +53,9 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
     )
     flush_bytes: int = Field(1024 * 1024, ge=1024, description="Bytes after which a flush starts at once.")
     flush_interval_ms: float = Field(4, ge=0, le=1000, description="Longest wait of an event for company.")
-    flushes_in_flight: int = Field(4, ge=1, le=32, description="Flushes (transactions) at the same time.")
+    flushes_in_flight: int = Field(
+        2, ge=1, le=32, description="Flushes (transactions) at the same time; fewer are larger."
+    )
     flush_timeout_seconds: float = Field(
         10, gt=0, le=30, description="A flush that takes longer is given up: its senders are told to retry."
     )

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from obc_common.errors import DomainError, Unavailable
@@ -29,7 +30,7 @@ class WriterLimits:
     flush_events: int = 1000
     flush_bytes: int = 1024 * 1024
     flush_interval: float = 0.004
-    flushes_in_flight: int = 4
+    flushes_in_flight: int = 2
     flush_timeout: float = 10.0
     queue_events: int = 50_000
     queue_bytes: int = 64 * 1024 * 1024
@@ -141,8 +142,11 @@ class GroupCommitWriter:
         events = [event for submission in taken for event in submission.events]
         bad_rows = [row for submission in taken for row in submission.bad_rows]
         timeout = self._limits.flush_timeout
-        # Callers are answered in time even when giving back a connection that has gone silent takes seconds of its own.
-        late = asyncio.get_running_loop().call_later(timeout, self._fail, taken, map_postgres_error(TimeoutError()))
+        slot = ExitStack()
+        slot.callback(self._slots.release)
+        # Giving back a connection that has gone silent takes seconds of its own: neither these callers nor the next
+        # flush wait for that.
+        late = asyncio.get_running_loop().call_later(timeout, self._give_up, taken, slot)
         try:
             async with asyncio.timeout(timeout):
                 verdicts = await self._flusher.flush(events, bad_rows)
@@ -161,10 +165,14 @@ class GroupCommitWriter:
             self._on_stored([e for e, verdict in zip(events, verdicts, strict=True) if verdict is Outcome.ACCEPTED])
         finally:
             late.cancel()
-            self._slots.release()
+            slot.close()
             self._hold(-sum(s.rows for s in taken), -sum(s.size for s in taken))
             FLUSH_SECONDS.observe(time.perf_counter() - started)
             FLUSH_EVENTS.observe(len(events))
+
+    def _give_up(self, taken: list[_Submission], slot: ExitStack) -> None:
+        self._fail(taken, map_postgres_error(TimeoutError()))
+        slot.close()
 
     def _answer(self, taken: list[_Submission], verdicts: list[Verdict]) -> None:
         start = 0
