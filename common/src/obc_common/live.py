@@ -1,8 +1,8 @@
 """The live feed's wire form: what ingest publishes to Redis after a commit and query's subscribers read.
 
-One message per tenant and moment (a few flushes). The feed is losable by design: nothing is promised to a subscriber, and
-what a message leaves out is counted in `skipped`. Publisher and subscriber may run different releases during a rollout,
-so a decoder refuses what it does not understand instead of guessing.
+One message per tenant and moment (a few flushes). The feed is losable by design: nothing is promised to a subscriber,
+and what a message leaves out is counted in `skipped`. Publisher and subscriber may run different releases during a
+rollout, so a decoder refuses what it does not understand instead of guessing.
 """
 
 from collections.abc import Sequence
