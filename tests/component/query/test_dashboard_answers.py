@@ -1,5 +1,6 @@
 """GetDashboard: its numbers against the plain computation, its lists against small stories."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -119,3 +120,25 @@ async def test_a_tenant_without_events_gets_zeros_and_no_averages(read_model: Re
     response = dashboard_response(answer)
     assert not response.user_engagement.bounce_rate.HasField("value")
     assert response.user_engagement.users.value == 0
+
+
+async def test_sampled_users_stand_for_those_not_kept(read_model: ReadModel, tenant_id: str) -> None:
+    visits = [
+        *visit(START - DAY, "s0", ["/a"], "u1"),
+        *visit(START + DAY, "s1", ["/a", "/b"], "u1"),
+        *visit(START + 2 * DAY, "s2", ["/a"], "u2"),
+    ]
+    sampled = [replace(event, sample_rate=0.25) for event in visits]
+    await read_model.store(tenant_id, sampled)
+    answer = await ask(read_model, tenant_id)
+    assert answer.sampled
+    for name in ("events", "users", "sessions", "page_views", "bounce_rate", "pages_per_session"):
+        compared = answer.numbers[name]
+        now = plain.metric(name, sampled, SPAN.start_ms, SPAN.end_ms)
+        before = plain.metric(name, sampled, SPAN.previous.start_ms, SPAN.start_ms)
+        assert compared.value == pytest.approx(now), name
+        assert compared.previous == pytest.approx(before), name
+    for kind in ("top_pages", "browsers", "categories", "entry_pages", "referrers"):
+        [item, *_] = answer.lists[kind]
+        assert item.users == pytest.approx(8), kind
+    assert [(step.source, step.target, step.count) for step in answer.transitions] == [("/a", "/b", 4)]

@@ -190,3 +190,27 @@ async def test_any_property_is_found_by_its_name_and_value(any_tenant: ReadModel
         if ":" not in key and "%2E" not in key:
             assert await ids(any_tenant, tenant_id, filter=[f"properties.{key}:eq:{value}"]) == [event.event_id]
             assert await ids(any_tenant, tenant_id, filter=[f"properties.{key}:eq:{value}!"]) == []
+
+
+async def test_a_page_reaches_back_as_far_as_it_must(read_model: ReadModel, tenant_id: str) -> None:
+    day = 86_400_000
+    ages = [
+        -1,
+        0,
+        1,
+        7,
+        9,
+        63,
+        65,
+        400,
+    ]  # one lies ahead of the clock, the others in every look back and behind the last
+    events = [Stored(NOW - age * day) for age in ages]
+    await read_model.store(tenant_id, events)
+    expected = [event.event_id for event in events]
+    assert await ids(read_model, tenant_id) == expected
+    assert await ids(read_model, tenant_id, page_size=5) == expected[:5]
+    assert await ids(read_model, tenant_id, from_time=str(NOW - 10 * day)) == expected[:5]
+    assert await ids(read_model, tenant_id, to_time=str(NOW - 8 * day)) == expected[4:]
+    first, token = await page(read_model, tenant_id, page_size=4)
+    rest, _ = await page(read_model, tenant_id, page_size=4, page_token=token)
+    assert [row["event_id"] for row in [*first.rows, *rest.rows]] == expected
