@@ -13,7 +13,7 @@ export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
-	test-contract test-e2e test-chaos test-soak test-fuzz boundaries check docs docs-check bench-query clean
+	test-contract test-e2e test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check bench-query clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ test-chaos: .venv/.ready ## Crash test under load, about 6 minutes (SECONDS=1800
 
 test-soak: .venv/.ready ## Load for DURATION seconds (1200; 120 to try) and no growth of anything
 	OBC_SOAK_SECONDS=$(or $(DURATION),1200) $(PYTEST) -s tests/soak
+
+test-flood: .venv/.ready ## Measure what one tenant's flood does to another (prints, asserts nothing)
+	$(BIN)/python -m tests.load.flood $(ARGS)
 
 boundaries: .venv/.ready ## Check that no service imports another
 	$(PYTEST) -q tests/unit/test_import_boundaries.py

@@ -104,7 +104,7 @@ async def group_commit(
     async def send(mine: list[list[Event]]) -> None:
         for part in mine:
             began = time.perf_counter()
-            await writer.submit(part, ())
+            await writer.submit(TENANT, part, ())
             waits.append(time.perf_counter() - began)
 
     started = time.perf_counter()

@@ -40,6 +40,7 @@ from obc_gateway.probes import Probes
 from obc_gateway.rest.importing import ImportHandler
 from obc_gateway.rest.ingest import BatchHandler
 from obc_gateway.rest.router import add_routes, ingest_paths, route_limits, takes_batches
+from obc_gateway.rest.tenant_slots import TenantSlots
 from obc_gateway.rest.unary import ApiAccess, UnaryHandler
 from obc_gateway.settings import Settings
 from obc_gateway.sockets.admission import SocketAdmission
@@ -123,6 +124,7 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
 
         reader = RequestReader(ProxyTrust(settings.trusted_proxies))
         budget = BodyBudget(settings.max_body_bytes_in_flight)
+        slots = TenantSlots(settings.tenant_batches_at_once, settings.tenant_batches_in_flight)
         admission = SocketAdmission(settings.max_sockets, lifecycle.draining)
         access = ApiAccess(
             callers,
@@ -159,7 +161,9 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
             if route.streaming:
                 return LiveEventsHandler(settings, query, access, admission, watch_for).handle
             if takes_batches(route):
-                return BatchHandler(ingest, callers, reader, cors, budget, route.limits, settings.body_seconds).handle
+                return BatchHandler(
+                    ingest, callers, reader, cors, budget, slots, route.limits, settings.body_seconds
+                ).handle
             return UnaryHandler(route, clients[route.service], access, reader, budget, settings.body_seconds).handle
 
         app = web.Application(middlewares=[observe(lifecycle), errors_to_answers, answer_preflights(cors)])

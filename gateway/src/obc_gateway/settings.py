@@ -50,6 +50,12 @@ class Settings(ServiceSettings, RedisSettings, TenantDirectorySettings):
     max_connections: int = Field(10_000, ge=1, description="Open client connections; more are closed at once.")
     max_sockets: int = Field(5_000, ge=1, description="Open WebSockets and event streams; more get 503.")
     max_body_bytes_in_flight: int = Field(64 * _MIB, ge=_MIB, description="Request bodies held at once; more get 503.")
+    tenant_batches_at_once: int = Field(
+        8, ge=1, description="REST batches of one tenant that are passed on to ingest at once."
+    )
+    tenant_batches_in_flight: int = Field(
+        128, ge=1, description="REST batches of one tenant, those that wait included; more get 429."
+    )
     keepalive_seconds: float = Field(75.0, gt=0, description="How long an idle connection is kept.")
     header_seconds: float = Field(10.0, gt=0, description="Deadline for a request's headers.")
     body_seconds: float = Field(10.0, gt=0, description="Deadline for a request's body.")

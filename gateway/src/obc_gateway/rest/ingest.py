@@ -13,6 +13,7 @@ from obc_gateway.bodies.budget import UNKNOWN_CALLER, BodyBudget
 from obc_gateway.bodies.reading import JSON_OR_BEACON, read_body
 from obc_gateway.edge.cors import CorsPolicy
 from obc_gateway.edge.request_info import RequestReader
+from obc_gateway.rest.tenant_slots import TenantSlots
 from obc_gateway.transcoding.routes import RouteLimits
 
 
@@ -25,6 +26,7 @@ class BatchHandler:
         reader: what is passed on about the request.
         cors: knows which pages may send.
         budget: bytes of all bodies under way.
+        slots: batches of each tenant that are passed on at once.
         limits: body size and deadline.
         body_seconds: deadline of the upload.
     """
@@ -36,6 +38,7 @@ class BatchHandler:
         reader: RequestReader,
         cors: CorsPolicy,
         budget: BodyBudget,
+        slots: TenantSlots,
         limits: RouteLimits,
         body_seconds: float,
     ) -> None:
@@ -44,6 +47,7 @@ class BatchHandler:
         self._reader = reader
         self._cors = cors
         self._budget = budget
+        self._slots = slots
         self._limits = limits
         self._body_seconds = body_seconds
 
@@ -64,12 +68,13 @@ class BatchHandler:
             )
             if principal is None:
                 principal = await self._identify(request, credentials.from_body(body))
-            answer = await self._client.ingest_batch(
-                pb.IngestBatchRequest(json=body),
-                principal=principal,
-                timeout=self._limits.deadline_seconds,
-                info=self._reader.info(request, "rest"),
-            )
+            async with self._slots.slot(principal.tenant_id):
+                answer = await self._client.ingest_batch(
+                    pb.IngestBatchRequest(json=body),
+                    principal=principal,
+                    timeout=self._limits.deadline_seconds,
+                    info=self._reader.info(request, "rest"),
+                )
         if not answer.json:
             raise Internal("EMPTY_ANSWER", "ingest answered a JSON batch without JSON")
         return web.Response(body=answer.json, content_type="application/json")

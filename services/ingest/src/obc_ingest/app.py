@@ -19,6 +19,7 @@ from obc_common.postgres import create_pool, ping
 from obc_common.ratelimit import RateLimiter
 from obc_common.server import GrpcServer
 from obc_common.tasks import background
+from obc_ingest.admission import ByteBudget
 from obc_ingest.durability import DurabilityCheck
 from obc_ingest.flush import Flusher
 from obc_ingest.importer import Importer
@@ -96,7 +97,8 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             directory=directory,
             limiter=limiter,
             salts=salts,
-            intake=Intake(_UNPACKED_AT_ONCE, settings.queue_bytes),
+            budget=ByteBudget(settings.max_bytes_in_flight, int(settings.max_bytes_in_flight * settings.tenant_share)),
+            intake=Intake(_UNPACKED_AT_ONCE, settings.batches_judged_at_once),
             writer=writer,
             limits=limits,
             left_out=left_out,
@@ -179,4 +181,5 @@ def _writer_limits(settings: Settings) -> WriterLimits:
         flush_timeout=settings.flush_timeout_seconds,
         queue_events=settings.queue_events,
         queue_bytes=settings.queue_bytes,
+        tenant_share=settings.tenant_share,
     )

@@ -67,6 +67,11 @@ class Evaluation:
         self._info = replace(self._info, sdk=sdk)
         self._replay_of = replay_of
 
+    @property
+    def tenant_id(self) -> str:
+        """Whose events these are."""
+        return self._reception.tenant_id
+
     def take(self, raw: Any) -> None:
         """Judges the next event. Never raises: a defect of ours costs that event only, and it is kept."""
         try:

@@ -87,7 +87,7 @@ class Importer:
         Raises:
             OutOfRange: TOO_MANY_EVENTS.
             Unauthenticated: the tenant does not exist (any more).
-            Unavailable: nothing was promised; the same chunk may be sent again.
+            Unavailable, ResourceExhausted: nothing was promised; the same chunk may be sent again.
         """
         lines = chunk.split(b"\n") if chunk else []
         if len(lines) > MAX_LINES:
@@ -117,7 +117,7 @@ class Importer:
     async def _evaluate(
         self, numbered: Sequence[tuple[int, bytes]], size: int, principal: Principal, info: RequestInfo
     ) -> Evaluation:
-        async with self._ingestor.turn(size):
+        async with self._ingestor.turn(principal.require_tenant(), size):
             evaluation = await self._ingestor.evaluation(
                 Reception(principal.require_tenant(), self._clock.now_ms(), 0, 0),
                 RequestInfo(sdk=info.sdk),
@@ -140,7 +140,7 @@ class Importer:
         while True:
             try:
                 return await step()
-            except Unavailable as error:
+            except (Unavailable, ResourceExhausted) as error:
                 pause = (error.retry_after or 1.0) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
                 if error.reason == "SHUTTING_DOWN" or self._clock.monotonic() + pause > give_up_at:
                     raise

@@ -10,6 +10,7 @@ from obc_common.context import Principal, RequestInfo
 from obc_common.directory import TenantDirectory
 from obc_common.postgres import is_connection_failure, map_postgres_error
 from obc_common.ratelimit import Bucket, RateLimiter
+from obc_ingest.admission import ByteBudget
 from obc_ingest.evaluation import Evaluation
 from obc_ingest.intake import Intake
 from obc_ingest.left_out import LeftOutCounts
@@ -33,6 +34,7 @@ class Ingestor:
         directory: tenants' rules.
         limiter: of events per key and tenant.
         salts: of address and user-agent hashes.
+        budget: bytes that may be under way.
         intake: whose turn it is to be unpacked.
         writer: makes events durable.
         limits: what events are judged by.
@@ -48,6 +50,7 @@ class Ingestor:
         directory: TenantDirectory,
         limiter: RateLimiter,
         salts: SaltStore,
+        budget: ByteBudget,
         intake: Intake,
         writer: GroupCommitWriter,
         limits: Limits,
@@ -59,6 +62,7 @@ class Ingestor:
         self._directory = directory
         self._limiter = limiter
         self._salts = salts
+        self._budget = budget
         self._intake = intake
         self._writer = writer
         self._limits = limits
@@ -81,7 +85,7 @@ class Ingestor:
 
         Raises:
             Unauthenticated: the tenant does not exist (any more).
-            ResourceExhausted, OutOfRange: the rate limit; nothing was evaluated.
+            ResourceExhausted, OutOfRange: the rate limit, or the tenant's share; nothing was evaluated.
             Unavailable: nothing was promised; the same batch may be sent again.
         """
         tenant_id = principal.require_tenant()
@@ -89,16 +93,17 @@ class Ingestor:
         await self._rules(tenant_id)
         now = self._clock.now_ms()
         await self._hasher(tenant_id, now)
-        async with self._intake.turn(size):
-            batch_id, evaluation = await self._evaluate(decode(), principal, info, now)
-        return BatchResult(batch_id, await self.store(evaluation, info.transport))
+        with self._budget.hold(tenant_id, size):
+            async with self._intake.turn(tenant_id, size):
+                batch_id, evaluation = await self._evaluate(decode(), principal, info, now)
+            return BatchResult(batch_id, await self.store(evaluation, info.transport))
 
     async def _evaluate(
         self, batch: DecodedBatch, principal: Principal, info: RequestInfo, now: int
     ) -> tuple[str, Evaluation]:
         """Judges every event. The unpacked batch is let go here: only what is to be stored waits for the commit."""
         await self._take_rate(principal, len(batch.events))
-        self._writer.check_room(len(batch.events), batch.size)
+        self._writer.check_room(principal.tenant_id, len(batch.events), batch.size)
         skew = skew_ms(now, batch.sent_at_ms, self._limits.min_skew_ms, self._limits.age_ms)
         evaluation = await self.evaluation(Reception(principal.tenant_id, now, batch.sent_at_ms, skew), info)
         for index, raw in enumerate(batch.events, 1):
@@ -107,9 +112,9 @@ class Ingestor:
                 await asyncio.sleep(0)
         return batch.batch_id, evaluation
 
-    def turn(self, size: int) -> AbstractAsyncContextManager[None]:
-        """The turn of so many bytes to be unpacked. Raises Unavailable(OVERLOADED)."""
-        return self._intake.turn(size)
+    def turn(self, tenant_id: str, size: int) -> AbstractAsyncContextManager[None]:
+        """The turn of so many bytes of a tenant to be unpacked."""
+        return self._intake.turn(tenant_id, size)
 
     async def evaluation(
         self, reception: Reception, info: RequestInfo, *, limits: Limits | None = None, live: bool = True
@@ -136,8 +141,9 @@ class Ingestor:
 
         Raises:
             Unavailable: nothing was promised; the same events may be stored again.
+            ResourceExhausted: TENANT_BUSY, likewise.
         """
-        verdicts = await self._writer.submit(evaluation.events, evaluation.bad_rows)
+        verdicts = await self._writer.submit(evaluation.tenant_id, evaluation.events, evaluation.bad_rows)
         results = evaluation.results(verdicts)
         RECEIVED.labels(way).inc(len(results))
         for (outcome, code), count in Counter([(result.outcome, result.code) for result in results]).items():

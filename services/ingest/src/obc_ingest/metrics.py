@@ -37,6 +37,7 @@ FLUSH_RETRIES = Counter("obc_ingest_flush_retries_total", "Transactions repeated
 POISON_ROWS = Counter("obc_ingest_poison_rows_total", "Rows that passed validation and that PostgreSQL refused.")
 QUEUE_EVENTS = Gauge("obc_ingest_queue_events", "Events waiting or being written.")
 QUEUE_BYTES = Gauge("obc_ingest_queue_bytes", "Bytes waiting or being written.")
+BYTES_IN_FLIGHT = Gauge("obc_ingest_bytes_in_flight", "Bytes of batches that have no answer yet.")
 PARTITIONS_MADE = Counter("obc_ingest_partitions_made_total", "Month partitions made by this process.")
 
 LIVE_PUBLISHED = Counter("obc_ingest_live_messages_total", "Live messages handed to Redis.")

@@ -64,6 +64,18 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
         64 * 1024 * 1024, ge=1024 * 1024, description="Bytes waiting or being written; more are refused (503)."
     )
 
+    max_bytes_in_flight: int = Field(
+        64 * 1024 * 1024,
+        ge=8 * 1024 * 1024,
+        description="Bytes of unanswered batches of one process; more are refused before they are parsed (503).",
+    )
+    tenant_share: float = Field(
+        0.5, gt=0, le=1, description="Share of the bytes and events under way that one tenant may have; more get 429."
+    )
+    batches_judged_at_once: int = Field(
+        4, ge=1, le=64, description="Batches that are parsed and judged at once; those that wait take turns by tenant."
+    )
+
     stream_credits: int = Field(8, ge=1, le=64, description="Unacknowledged batches of one stream.")
     stream_max_age_seconds: float = Field(
         300, gt=0, description="Age (plus up to 20 %) at which a stream is asked to reconnect."
