@@ -31,6 +31,7 @@ def rules_from(message: config_pb2.TenantAnalyticsConfig) -> TenantRules:
         excluded_events=tuple(message.excluded_events),
         sampling_rate=message.sampling_rate,
         consent_policy=message.consent_policy,
+        event_quota_per_day=message.event_quota_per_day,
     )
 
 

@@ -26,6 +26,7 @@ class TenantRules:
         excluded_events: names that are dropped, exact or `prefix*`.
         sampling_rate: share of users that is kept, 0.0 to 1.0.
         consent_policy: `obey` or `ignore` the browser's privacy signal.
+        event_quota_per_day: events that are stored per UTC day; 0 = no limit.
     """
 
     tenant_id: str
@@ -39,6 +40,7 @@ class TenantRules:
     excluded_events: tuple[str, ...]
     sampling_rate: float
     consent_policy: str
+    event_quota_per_day: int = 0
 
 
 @dataclass(frozen=True, slots=True)

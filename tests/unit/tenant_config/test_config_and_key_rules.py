@@ -20,6 +20,7 @@ CONFIGS = st.builds(
     excluded_events=st.lists(st.text("abc_", min_size=1).map(lambda name: name + "*")).map(tuple),
     sampling_rate=st.floats(0, 1),
     consent_policy=st.sampled_from(["obey", "ignore"]),
+    event_quota_per_day=st.integers(0, 2**53),
 )
 
 

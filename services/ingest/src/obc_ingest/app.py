@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import asyncpg
 from redis.asyncio import Redis
 
 from obc.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
@@ -15,6 +16,7 @@ from obc_common.errors import Unavailable
 from obc_common.health import HealthRegistry
 from obc_common.identity import IdentityMinter, IdentityVerifier
 from obc_common.jwt_verifier import JwtVerifier
+from obc_common.logs import get_logger
 from obc_common.postgres import create_pool, ping
 from obc_common.ratelimit import RateLimiter
 from obc_common.server import GrpcServer
@@ -28,6 +30,7 @@ from obc_ingest.intake import Intake
 from obc_ingest.left_out import LeftOutCounts
 from obc_ingest.live_publisher import LivePublisher
 from obc_ingest.partitions import Partitions
+from obc_ingest.quota import QuotaBook
 from obc_ingest.replay import Replayer
 from obc_ingest.replay_store import ReplayStore
 from obc_ingest.salts import SaltStore
@@ -37,6 +40,8 @@ from obc_ingest.store import EventStore
 from obc_ingest.stream import StreamLimits
 from obc_ingest.useragent import parse_user_agent
 from obc_ingest.writer import GroupCommitWriter, WriterLimits
+
+_log = get_logger(__name__)
 
 SERVICE = "obc.ingest.v1.IngestService"
 _ROLE = "obc_ingest"
@@ -87,6 +92,8 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         await partitions.ensure_ahead()
         parse_user_agent("")  # loads the library's rules, a third of a second, before an event waits for them
         salts = SaltStore(pool, clock)
+        quotas = QuotaBook(pool, clock)
+        stack.push_async_callback(_give_back, quotas)
         live = LivePublisher(redis, settings.live_queue_messages)
         writer = GroupCommitWriter(Flusher(EventStore(pool, partitions)), _writer_limits(settings), live.offer)
         stack.callback(writer.close)
@@ -97,6 +104,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             directory=directory,
             limiter=limiter,
             salts=salts,
+            quotas=quotas,
             budget=ByteBudget(settings.max_bytes_in_flight, int(settings.max_bytes_in_flight * settings.tenant_share)),
             intake=Intake(_UNPACKED_AT_ONCE, settings.batches_judged_at_once),
             writer=writer,
@@ -170,6 +178,13 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         await server.start()
         stack.push_async_callback(server.stop)
         yield server
+
+
+async def _give_back(quotas: QuotaBook) -> None:
+    try:
+        await quotas.close()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:  # TimeoutError is an OSError
+        _log.warning("quota_share_lost", error=type(error).__name__)
 
 
 def _writer_limits(settings: Settings) -> WriterLimits:

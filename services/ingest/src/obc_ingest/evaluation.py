@@ -72,6 +72,24 @@ class Evaluation:
         """Whose events these are."""
         return self._reception.tenant_id
 
+    @property
+    def quota(self) -> int:
+        """The tenant's events per day; 0 = no limit."""
+        return self._rules.event_quota_per_day
+
+    def keep_first(self, count: int) -> None:
+        """Drops the events to be stored after the first `count`: the tenant's quota is reached."""
+        if count == len(self.events):
+            return
+        beyond = {id(event) for event in self.events[count:]}
+        self.events = self.events[:count]
+        self._answers = [
+            EventResult(answer.event_id, Outcome.DROPPED, "quota")
+            if isinstance(answer, Event) and id(answer) in beyond
+            else answer
+            for answer in self._answers
+        ]
+
     def take(self, raw: Any) -> None:
         """Judges the next event. Never raises: a defect of ours costs that event only, and it is kept."""
         try:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 from obc_common.clock import Clock
 from obc_common.context import Principal, RequestInfo
@@ -12,16 +13,20 @@ from obc_common.postgres import is_connection_failure, map_postgres_error
 from obc_common.ratelimit import Bucket, RateLimiter
 from obc_ingest.admission import ByteBudget
 from obc_ingest.evaluation import Evaluation
+from obc_ingest.flush import Verdict
 from obc_ingest.intake import Intake
 from obc_ingest.left_out import LeftOutCounts
 from obc_ingest.limits import Limits
 from obc_ingest.metrics import RECEIVED, RESULTS
-from obc_ingest.model import BatchResult, DecodedBatch, EventResult
+from obc_ingest.model import BatchResult, DecodedBatch, EventResult, Outcome
+from obc_ingest.quota import QuotaBook
 from obc_ingest.rules import RuleSet
-from obc_ingest.salts import Hasher, SaltStore
+from obc_ingest.salts import SaltStore
 from obc_ingest.timestamps import skew_ms
 from obc_ingest.validate import Reception
 from obc_ingest.writer import GroupCommitWriter
+
+_T = TypeVar("_T")
 
 _EVENTS_PER_TURN = 200
 """Events judged before other callers get their turn of the loop: about 5 ms."""
@@ -34,6 +39,7 @@ class Ingestor:
         directory: tenants' rules.
         limiter: of events per key and tenant.
         salts: of address and user-agent hashes.
+        quotas: of events per tenant and day.
         budget: bytes that may be under way.
         intake: whose turn it is to be unpacked.
         writer: makes events durable.
@@ -50,6 +56,7 @@ class Ingestor:
         directory: TenantDirectory,
         limiter: RateLimiter,
         salts: SaltStore,
+        quotas: QuotaBook,
         budget: ByteBudget,
         intake: Intake,
         writer: GroupCommitWriter,
@@ -62,6 +69,7 @@ class Ingestor:
         self._directory = directory
         self._limiter = limiter
         self._salts = salts
+        self._quotas = quotas
         self._budget = budget
         self._intake = intake
         self._writer = writer
@@ -92,7 +100,7 @@ class Ingestor:
         # What may take long comes before the turn.
         await self._rules(tenant_id)
         now = self._clock.now_ms()
-        await self._hasher(tenant_id, now)
+        await _reachable(self._salts.hasher(tenant_id, now))
         with self._budget.hold(tenant_id, size):
             async with self._intake.turn(tenant_id, size):
                 batch_id, evaluation = await self._evaluate(decode(), principal, info, now)
@@ -130,7 +138,7 @@ class Ingestor:
             reception=reception,
             rules=rules,
             info=info,
-            hasher=await self._hasher(reception.tenant_id, self._clock.now_ms()),
+            hasher=await _reachable(self._salts.hasher(reception.tenant_id, self._clock.now_ms())),
             limits=limits or self._limits,
             left_out=self._left_out,
             live=live,
@@ -143,12 +151,28 @@ class Ingestor:
             Unavailable: nothing was promised; the same events may be stored again.
             ResourceExhausted: TENANT_BUSY, likewise.
         """
-        verdicts = await self._writer.submit(evaluation.tenant_id, evaluation.events, evaluation.bad_rows)
+        verdicts = await self._store(evaluation)
         results = evaluation.results(verdicts)
         RECEIVED.labels(way).inc(len(results))
         for (outcome, code), count in Counter([(result.outcome, result.code) for result in results]).items():
             RESULTS.labels(outcome.value, code).inc(count)
         return results
+
+    async def _store(self, evaluation: Evaluation) -> list[Verdict]:
+        """Stores what the tenant's quota allows; what is granted and not stored is given back."""
+        tenant_id = evaluation.tenant_id
+        quota = evaluation.quota
+        if not quota or not evaluation.events:
+            return await self._writer.submit(tenant_id, evaluation.events, evaluation.bad_rows)
+        granted = await _reachable(self._quotas.take(tenant_id, quota, len(evaluation.events)))
+        evaluation.keep_first(granted)
+        stored = 0
+        try:
+            verdicts = await self._writer.submit(tenant_id, evaluation.events, evaluation.bad_rows)
+            stored = verdicts.count(Outcome.ACCEPTED)
+        finally:
+            self._quotas.give_back(tenant_id, granted - stored)
+        return verdicts
 
     async def _rules(self, tenant_id: str) -> RuleSet:
         rules = await self._directory.rules_of_caller(tenant_id)
@@ -165,10 +189,12 @@ class Ingestor:
         buckets = [Bucket(tenant, self._rate, self._burst), Bucket(key, self._rate, self._burst)]
         await self._limiter.take_all(buckets, cost)
 
-    async def _hasher(self, tenant_id: str, now: int) -> Hasher:
-        try:
-            return await self._salts.hasher(tenant_id, now)
-        except Exception as error:
-            if is_connection_failure(error):
-                raise map_postgres_error(error) from error
-            raise
+
+async def _reachable(answer: Awaitable[_T]) -> _T:
+    """Awaits PostgreSQL; that it is away is said in the words of the API."""
+    try:
+        return await answer
+    except Exception as error:
+        if is_connection_failure(error):
+            raise map_postgres_error(error) from error
+        raise

@@ -1,4 +1,7 @@
-"""A tenant's rules, in the contract's order: enabled, consent, excluded events, sampling, tracking level."""
+"""A tenant's rules, in the contract's order: enabled, consent, excluded events, sampling, tracking level.
+
+What is left after them counts against the daily quota (`quota`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +45,8 @@ class RuleSet:
     kept_properties: frozenset[str] | None
     """None = all."""
     live: bool
+    event_quota_per_day: int
+    """0 = no limit."""
 
     @classmethod
     def of(cls, rules: TenantRules) -> "RuleSet":
@@ -56,6 +61,7 @@ class RuleSet:
             tracking_level=rules.tracking_level,
             kept_properties=None if all_kept else SDK_PROPERTIES | frozenset(rules.custom_properties),
             live=rules.real_time_enabled,
+            event_quota_per_day=rules.event_quota_per_day,
         )
 
     def drop_unread(self, raw: Any, *, gpc: bool) -> str:

@@ -14,6 +14,7 @@ from obc_common.tenant_state import TenantRules
 TRACKING_LEVELS: Final = ("minimal", "standard", "detailed")
 CONSENT_POLICIES: Final = ("obey", "ignore")
 MAX_RETENTION_DAYS: Final = 3650
+MAX_EVENT_QUOTA: Final = 2**53  # JSON's whole numbers
 _MAX_NAMES: Final = 1000
 _MAX_PROPERTY_CHARS: Final = 128  # as in the event: contract section 1
 _MAX_EVENT_CHARS: Final = 200
@@ -32,6 +33,7 @@ class AnalyticsConfig:
     excluded_events: tuple[str, ...] = ()
     sampling_rate: float = 1.0
     consent_policy: str = "obey"
+    event_quota_per_day: int = 0
 
     def to_json(self) -> bytes:
         """As stored."""
@@ -64,6 +66,7 @@ class ConfigPatch:
     excluded_events: tuple[str, ...] | None = None
     sampling_rate: float | None = None
     consent_policy: str | None = None
+    event_quota_per_day: int | None = None
 
     def changes(self) -> dict[str, Any]:
         """The fields that are set."""
@@ -115,6 +118,11 @@ def check(config: AnalyticsConfig) -> None:
     )
     _require(
         config.consent_policy in CONSENT_POLICIES, "consent_policy", f"must be one of {', '.join(CONSENT_POLICIES)}"
+    )
+    _require(
+        0 <= config.event_quota_per_day <= MAX_EVENT_QUOTA,
+        "event_quota_per_day",
+        "must be 0 (no limit) or a number of events",
     )
     _check_names("custom_properties", config.custom_properties, _MAX_PROPERTY_CHARS)
     _check_names("excluded_events", config.excluded_events, _MAX_EVENT_CHARS)

@@ -41,6 +41,7 @@ def config_message(version: ConfigVersion) -> config_pb2.TenantAnalyticsConfig:
         excluded_events=config.excluded_events,
         sampling_rate=config.sampling_rate,
         consent_policy=config.consent_policy,
+        event_quota_per_day=config.event_quota_per_day,
         created_at_ms=version.created_at_ms,
         created_by=version.created_by,
     )
@@ -58,6 +59,7 @@ def patch_from(message: config_pb2.TenantAnalyticsConfigPatch) -> ConfigPatch:
             "real_time_enabled",
             "sampling_rate",
             "consent_policy",
+            "event_quota_per_day",
         )
         if message.HasField(name)
     }

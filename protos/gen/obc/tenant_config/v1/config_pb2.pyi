@@ -36,6 +36,7 @@ class TenantAnalyticsConfig(_message.Message):
     EXCLUDED_EVENTS_FIELD_NUMBER: _builtins.int
     SAMPLING_RATE_FIELD_NUMBER: _builtins.int
     CONSENT_POLICY_FIELD_NUMBER: _builtins.int
+    EVENT_QUOTA_PER_DAY_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
@@ -56,6 +57,8 @@ class TenantAnalyticsConfig(_message.Message):
     """Share of users that is kept, 0.0 to 1.0."""
     consent_policy: _builtins.str
     """`obey` (default) or `ignore` the browser's Global Privacy Control signal and `consent: false`."""
+    event_quota_per_day: _builtins.int
+    """Events that are stored per UTC day, 0 = no limit; those beyond it are dropped with reason `quota`."""
     created_at_ms: _builtins.int
     """When this version was made, unix milliseconds."""
     created_by: _builtins.str
@@ -82,12 +85,13 @@ class TenantAnalyticsConfig(_message.Message):
         excluded_events: _abc.Iterable[_builtins.str] | None = ...,
         sampling_rate: _builtins.float = ...,
         consent_policy: _builtins.str = ...,
+        event_quota_per_day: _builtins.int = ...,
         created_at_ms: _builtins.int = ...,
         created_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_policy", b"consent_policy", "created_at_ms", b"created_at_ms", "created_by", b"created_by", "custom_properties", b"custom_properties", "data_export_enabled", b"data_export_enabled", "enabled", b"enabled", "excluded_events", b"excluded_events", "real_time_enabled", b"real_time_enabled", "retention_days", b"retention_days", "sampling_rate", b"sampling_rate", "tenant_id", b"tenant_id", "tracking_level", b"tracking_level", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_policy", b"consent_policy", "created_at_ms", b"created_at_ms", "created_by", b"created_by", "custom_properties", b"custom_properties", "data_export_enabled", b"data_export_enabled", "enabled", b"enabled", "event_quota_per_day", b"event_quota_per_day", "excluded_events", b"excluded_events", "real_time_enabled", b"real_time_enabled", "retention_days", b"retention_days", "sampling_rate", b"sampling_rate", "tenant_id", b"tenant_id", "tracking_level", b"tracking_level", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -108,6 +112,7 @@ class TenantAnalyticsConfigPatch(_message.Message):
     EXCLUDED_EVENTS_FIELD_NUMBER: _builtins.int
     SAMPLING_RATE_FIELD_NUMBER: _builtins.int
     CONSENT_POLICY_FIELD_NUMBER: _builtins.int
+    EVENT_QUOTA_PER_DAY_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """See TenantAnalyticsConfig.enabled."""
     tracking_level: _builtins.str
@@ -122,6 +127,8 @@ class TenantAnalyticsConfigPatch(_message.Message):
     """See TenantAnalyticsConfig.sampling_rate."""
     consent_policy: _builtins.str
     """See TenantAnalyticsConfig.consent_policy."""
+    event_quota_per_day: _builtins.int
+    """See TenantAnalyticsConfig.event_quota_per_day."""
     @_builtins.property
     def custom_properties(self) -> _struct_pb2.ListValue:
         """See TenantAnalyticsConfig.custom_properties; an array of strings."""
@@ -142,10 +149,11 @@ class TenantAnalyticsConfigPatch(_message.Message):
         excluded_events: _struct_pb2.ListValue | None = ...,
         sampling_rate: _builtins.float | None = ...,
         consent_policy: _builtins.str | None = ...,
+        event_quota_per_day: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_consent_policy", b"_consent_policy", "_custom_properties", b"_custom_properties", "_data_export_enabled", b"_data_export_enabled", "_enabled", b"_enabled", "_excluded_events", b"_excluded_events", "_real_time_enabled", b"_real_time_enabled", "_retention_days", b"_retention_days", "_sampling_rate", b"_sampling_rate", "_tracking_level", b"_tracking_level", "consent_policy", b"consent_policy", "custom_properties", b"custom_properties", "data_export_enabled", b"data_export_enabled", "enabled", b"enabled", "excluded_events", b"excluded_events", "real_time_enabled", b"real_time_enabled", "retention_days", b"retention_days", "sampling_rate", b"sampling_rate", "tracking_level", b"tracking_level"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_consent_policy", b"_consent_policy", "_custom_properties", b"_custom_properties", "_data_export_enabled", b"_data_export_enabled", "_enabled", b"_enabled", "_event_quota_per_day", b"_event_quota_per_day", "_excluded_events", b"_excluded_events", "_real_time_enabled", b"_real_time_enabled", "_retention_days", b"_retention_days", "_sampling_rate", b"_sampling_rate", "_tracking_level", b"_tracking_level", "consent_policy", b"consent_policy", "custom_properties", b"custom_properties", "data_export_enabled", b"data_export_enabled", "enabled", b"enabled", "event_quota_per_day", b"event_quota_per_day", "excluded_events", b"excluded_events", "real_time_enabled", b"real_time_enabled", "retention_days", b"retention_days", "sampling_rate", b"sampling_rate", "tracking_level", b"tracking_level"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_consent_policy", b"_consent_policy", "_custom_properties", b"_custom_properties", "_data_export_enabled", b"_data_export_enabled", "_enabled", b"_enabled", "_excluded_events", b"_excluded_events", "_real_time_enabled", b"_real_time_enabled", "_retention_days", b"_retention_days", "_sampling_rate", b"_sampling_rate", "_tracking_level", b"_tracking_level", "consent_policy", b"consent_policy", "custom_properties", b"custom_properties", "data_export_enabled", b"data_export_enabled", "enabled", b"enabled", "excluded_events", b"excluded_events", "real_time_enabled", b"real_time_enabled", "retention_days", b"retention_days", "sampling_rate", b"sampling_rate", "tracking_level", b"tracking_level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_consent_policy", b"_consent_policy", "_custom_properties", b"_custom_properties", "_data_export_enabled", b"_data_export_enabled", "_enabled", b"_enabled", "_event_quota_per_day", b"_event_quota_per_day", "_excluded_events", b"_excluded_events", "_real_time_enabled", b"_real_time_enabled", "_retention_days", b"_retention_days", "_sampling_rate", b"_sampling_rate", "_tracking_level", b"_tracking_level", "consent_policy", b"consent_policy", "custom_properties", b"custom_properties", "data_export_enabled", b"data_export_enabled", "enabled", b"enabled", "event_quota_per_day", b"event_quota_per_day", "excluded_events", b"excluded_events", "real_time_enabled", b"real_time_enabled", "retention_days", b"retention_days", "sampling_rate", b"sampling_rate", "tracking_level", b"tracking_level"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__consent_policy: _TypeAlias = _typing.Literal["consent_policy"]  # noqa: Y015
     _WhichOneofArgType__consent_policy: _TypeAlias = _typing.Literal["_consent_policy", b"_consent_policy"]  # noqa: Y015
@@ -155,6 +163,8 @@ class TenantAnalyticsConfigPatch(_message.Message):
     _WhichOneofArgType__data_export_enabled: _TypeAlias = _typing.Literal["_data_export_enabled", b"_data_export_enabled"]  # noqa: Y015
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__event_quota_per_day: _TypeAlias = _typing.Literal["event_quota_per_day"]  # noqa: Y015
+    _WhichOneofArgType__event_quota_per_day: _TypeAlias = _typing.Literal["_event_quota_per_day", b"_event_quota_per_day"]  # noqa: Y015
     _WhichOneofReturnType__excluded_events: _TypeAlias = _typing.Literal["excluded_events"]  # noqa: Y015
     _WhichOneofArgType__excluded_events: _TypeAlias = _typing.Literal["_excluded_events", b"_excluded_events"]  # noqa: Y015
     _WhichOneofReturnType__real_time_enabled: _TypeAlias = _typing.Literal["real_time_enabled"]  # noqa: Y015
@@ -173,6 +183,8 @@ class TenantAnalyticsConfigPatch(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__data_export_enabled) -> _WhichOneofReturnType__data_export_enabled | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__event_quota_per_day) -> _WhichOneofReturnType__event_quota_per_day | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__excluded_events) -> _WhichOneofReturnType__excluded_events | None: ...
     @_typing.overload
