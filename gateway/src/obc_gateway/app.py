@@ -124,7 +124,7 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
 
         reader = RequestReader(ProxyTrust(settings.trusted_proxies))
         budget = BodyBudget(settings.max_body_bytes_in_flight)
-        slots = TenantSlots(settings.tenant_batches_at_once, settings.tenant_batches_in_flight)
+        slots = TenantSlots(settings.tenant_batches_at_once, settings.tenant_batches_in_flight, clock)
         admission = SocketAdmission(settings.max_sockets, lifecycle.draining)
         access = ApiAccess(
             callers,

@@ -51,7 +51,7 @@ class Settings(ServiceSettings, RedisSettings, TenantDirectorySettings):
     max_sockets: int = Field(5_000, ge=1, description="Open WebSockets and event streams; more get 503.")
     max_body_bytes_in_flight: int = Field(64 * _MIB, ge=_MIB, description="Request bodies held at once; more get 503.")
     tenant_batches_at_once: int = Field(
-        8, ge=1, description="REST batches of one tenant that are passed on to ingest at once."
+        16, ge=1, description="REST batches of one tenant that are passed on at once; a quarter while others send too."
     )
     tenant_batches_in_flight: int = Field(
         128, ge=1, description="REST batches of one tenant, those that wait included; more get 429."
