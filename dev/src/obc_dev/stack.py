@@ -22,6 +22,9 @@ from obc_dev.supervision.supervisor import StackError, Supervisor
 from obc_migrations.runner import MigrationError, migrate
 
 _DATABASE = "analytics"
+# The defaults are for a far smaller database: the ledger's index outgrows 128 MB, and a checkpoint per gigabyte of WAL
+# comes every few seconds under load, each followed by full-page images.
+_POSTGRES_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ async def _start_servers(settings: DevSettings, state: StateFolder, supervisor: 
     database_url = settings.database_url.get_secret_value() if settings.database_url else ""
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     if not database_url:
-        postgres = PostgresServer(state.postgres_data, settings.dev_postgres_port, state.log_file)
+        postgres = PostgresServer(state.postgres_data, settings.dev_postgres_port, state.log_file, _POSTGRES_SETTINGS)
         database_url = postgres.dsn(_DATABASE)
         servers.append(postgres)
     if not redis_url:
