@@ -198,4 +198,4 @@ async def test_the_command_line_makes_keys_and_tenants_and_verifies(service: Ten
 
 async def test_a_setting_that_is_wrong_is_named_and_not_repeated(service: TenantConfig) -> None:
     code, complaint = await run_command(service, "verify-audit", secret="too-short")
-    assert (code, "internal_secret" in complaint, "too-short" in complaint) == (2, True, False)
+    assert (code, "ANALYTICS_INTERNAL_SECRET" in complaint, "too-short" in complaint) == (2, True, False)
