@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -122,6 +123,10 @@ async def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
+    running = asyncio.current_task()
+    assert running is not None  # this is one
+    # Ended from outside it tidies up too: ten million events are a lot to leave behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     folder = Path(tempfile.mkdtemp(prefix="obc-bench-query-"))
     try:
         with database.postgres(folder) as dsn:
