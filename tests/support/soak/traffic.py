@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from obc_dev.api import Api
-from tests.support.chaos.connections import Connection, GrpcConnection, RestConnection, SocketConnection
-from tests.support.product import Event, Product, Tenant
+from tests.support.chaos.connections import Connection, GrpcConnection, RestConnection, SendError, SocketConnection
+from tests.support.product import Event, Product, Result, Tenant
 
 _HOUR_MS = 3_600_000
 # Batch size and workers by way: what browsers, pages and services do.
@@ -26,6 +26,7 @@ class Traffic:
     Attributes:
         results: events by result.
         errors: what went wrong; nothing may.
+        retries: batches sent again.
     """
 
     def __init__(self, product: Product, tenants: list[Tenant]) -> None:
@@ -35,6 +36,7 @@ class Traffic:
         self._due = 0.0
         self.results: Counter[str] = Counter()
         self.errors: list[str] = []
+        self.retries = 0
 
     @property
     def events(self) -> int:
@@ -63,7 +65,7 @@ class Traffic:
             while True:
                 await self._turn(_SIZES[connection.way])
                 try:
-                    results = await connection.send(_events(_SIZES[connection.way]))
+                    results = await self._until_answered(connection, _events(_SIZES[connection.way]))
                 except Exception as error:
                     self._note(f"{connection.way}: {type(error).__name__}: {error}")
                     await asyncio.sleep(1)
@@ -76,6 +78,15 @@ class Traffic:
                     workers.create_task(work())
         finally:
             await connection.close()
+
+    async def _until_answered(self, connection: Connection, events: list[Event]) -> list[Result]:
+        """A connection that has grown old ends, with a batch under way now and then: the same ids again."""
+        while True:
+            try:
+                return await connection.send(events)
+            except SendError:
+                self.retries += 1
+                await asyncio.sleep(0.1)
 
     async def _turn(self, size: int) -> None:
         if not self._rate:
@@ -118,7 +129,7 @@ class Traffic:
             GrpcConnection(self._product.ingest_address, tenant.write_key),
         ):
             try:
-                results = await connection.send(_events(1))
+                results = await self._until_answered(connection, _events(1))
                 self.results.update(result["result"] for result in results)
             finally:
                 await connection.close()
