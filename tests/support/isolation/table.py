@@ -25,6 +25,8 @@ class Row:
         body: JSON of a request that works.
         parameters: query string of a request that works.
         operator: status of an operator that names no tenant (it always reaches a tenant that it names).
+        secret_only: a write key will not do, whatever it may.
+        content_type: of the body.
         kind: http, sse (an endless answer) or ws.
     """
 
@@ -32,6 +34,8 @@ class Row:
     body: Body | None = None
     parameters: Parameters = field(default=dict)
     operator: int = 200
+    secret_only: bool = False
+    content_type: str = "application/json"
     kind: str = "http"
 
 
@@ -58,6 +62,12 @@ TABLE: dict[str, Row] = {
     "GET /v1/metrics": _METRICS,
     "GET /api/analytics/dashboard": _DASHBOARD,
     "GET /v1/dashboard": _DASHBOARD,
+    "POST /v1/import": Row(
+        "ingest", lambda world: new_event(), operator=403, secret_only=True, content_type="application/x-ndjson"
+    ),
+    "GET /v1/bad-rows": Row("query", operator=403),
+    "POST /v1/bad-rows:replay": Row("ingest", lambda world: {}, operator=403, secret_only=True),
+    "GET /v1/data-quality": Row("query", operator=403),
     "GET /v1/live": Row("query", kind="sse", operator=403),
     "POST /v1/tenants": Row(OPERATOR, lambda world: {"name": "made by an operator"}),
     "GET /v1/tenants": Row(OPERATOR),
