@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from obc_dev.api import Api
 from tests.support.eventually import eventually
 from tests.support.product import Product, Tenant, new_event
 
-_YEAR_2012 = 1_330_000_000_000
+_DAY_MS = 86_400_000
 
 
 async def obc(product: Product, tenant: Tenant, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
@@ -36,8 +37,10 @@ async def obc(product: Product, tenant: Tenant, *arguments: str) -> tuple[int, l
 async def test_a_file_of_old_events_is_imported_once_and_can_be_asked_about(
     product: Product, tenant: Tenant, tmp_path: Path
 ) -> None:
-    # given a packed file of twelve-year-old events with two bad lines in it
-    events = [new_event(timestamp=_YEAR_2012 + index, session_id=f"s{index // 10}") for index in range(5000)]
+    # given a packed file of events of two years ago with two bad lines in it, and a retention that is longer
+    await product.change_rules(tenant, retention_days=1000)
+    first_ms = int(time.time() * 1000) - 730 * _DAY_MS
+    events = [new_event(timestamp=first_ms + index, session_id=f"s{index // 10}") for index in range(5000)]
     lines = [orjson.dumps(event) for event in events]
     lines[1234:1234] = [b'{"event_id":', orjson.dumps(new_event(user_id="null"))]
     file = tmp_path / "history.ndjson.gz"
@@ -54,7 +57,7 @@ async def test_a_file_of_old_events_is_imported_once_and_can_be_asked_about(
     stored = await product.stored(tenant)
     assert sorted(str(row["event_id"]) for row in stored) == sorted(event["event_id"] for event in events)
     async with Api(product.url, tenant.secret_key) as api:
-        span = {"from": str(_YEAR_2012), "to": str(_YEAR_2012 + 10_000), "metrics": "events,sessions"}
+        span = {"from": str(first_ms), "to": str(first_ms + 10_000), "metrics": "events,sessions"}
 
         async def counted() -> bool:
             answer = await api.get("/v1/metrics", span)
