@@ -1,6 +1,7 @@
 """Typed protobuf events into the one internal form, and results back. The only module that knows both."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,6 +15,8 @@ from obc_ingest.timestamps import plausible_ms
 
 # By number: making a field's name anew for every event is what costs.
 _DEVICE_FIELDS = {field.number: field.name for field in event_pb2.DeviceInfo.DESCRIPTOR.fields}
+
+_CACHED_DEVICE_BYTES = 1024
 
 _OUTCOMES = {
     Outcome.ACCEPTED: pb.EVENT_OUTCOME_ACCEPTED,
@@ -126,7 +129,17 @@ def _event(event: event_pb2.Event) -> dict[str, Any]:
 
 
 def _device_info(device: event_pb2.DeviceInfo) -> dict[str, Any]:
-    return {_DEVICE_FIELDS[field.number]: value for field, value in device.ListFields()}
+    # The events of a batch come from few devices: each is read once. An absurdly long one is not worth the memory.
+    message = device.SerializeToString()
+    return (_known_device(message) if len(message) <= _CACHED_DEVICE_BYTES else _read_device(message)).copy()
+
+
+def _read_device(message: bytes) -> dict[str, Any]:
+    fields = event_pb2.DeviceInfo.FromString(message).ListFields()
+    return {_DEVICE_FIELDS[field.number]: value for field, value in fields}
+
+
+_known_device = lru_cache(maxsize=1024)(_read_device)
 
 
 def _properties(text: bytes) -> Any:
