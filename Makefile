@@ -13,7 +13,7 @@ export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
-	test-contract test-e2e test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check bench-query clean
+	test-contract test-e2e test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check sdk-build sdk-size sdk-test bench-query clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,20 @@ docs: .venv/.ready ## Regenerate the generated documentation
 
 docs-check: .venv/.ready ## Check that the generated documentation is up to date
 	@$(BIN)/python -m obc_dev.docs --check
+
+node_modules/.ready: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+sdk-build: node_modules/.ready ## Build the browser SDK into sdk/browser/dist
+	npm run --silent build --workspace sdk/browser
+
+sdk-size: sdk-build ## Print the sizes of the browser SDK's files; fails above a budget
+	@npm run --silent size --workspace sdk/browser
+
+sdk-test: node_modules/.ready ## Check the browser SDK's types and run its unit tests
+	npm run --silent type --workspace sdk/browser
+	npm run --silent test --workspace sdk/browser
 
 bench-query: .venv/.ready ## Ask every question three ways: the service, by hand, PostgreSQL (EVENTS=10000000)
 	$(BIN)/python -m bench.query --events $(or $(EVENTS),1000000)
