@@ -1,44 +1,64 @@
-/** Builds what is published: ESM, CJS, one file for a script tag, and every lazy module as a file of its own. */
+/** Builds what is published: ESM, CJS, one file for a script tag, and every lazy file for each of them. */
 import { build } from "esbuild";
-import { readdir, rm } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { minify } from "terser";
 
 const root = new URL("..", import.meta.url).pathname;
-const dist = `${root}dist`;
+const target = ["chrome108", "firefox108", "safari16.2"];
 
-/** Private members end in `_`; they get short names. The public surface never does. */
-const common = {
-  absWorkingDir: root,
-  bundle: true,
-  minify: true,
-  sourcemap: true,
-  target: ["chrome108", "firefox108", "safari16.2"],
-  mangleProps: /[a-z]_$/i,
-  legalComments: "none",
-  logLevel: "warning",
-};
+/** Private members end in `_` and get short names, the same ones in every file: files pass such objects around. */
+const privateMembers = { mangleProps: /[a-z]_$/i, mangleCache: {} };
 
-const modules = (await readdir(`${root}src/modules`, { withFileTypes: true }))
-  .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-  .map((entry) => entry.name.slice(0, -3));
+const modules = readdirSync(`${root}src/modules`)
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => name.slice(0, -3));
 
-/** Leaves `import("./modules/x.ts")` alone and names the built file, so that a page's bundler makes a chunk of it. */
-const lazyModules = (extension) => ({
-  name: "lazy-modules",
+/** Built file of a lazily imported one, seen from `dist/`. */
+const builtName = (path) => path.replace(/\/index\.ts$/, ".ts").replace(/\.ts$/, "");
+
+/** Leaves `import("./x.ts")` alone and names the built file, so that a page's bundler makes a chunk of it. */
+const lazyFiles = (extension) => ({
+  name: "lazy-files",
   setup(plugin) {
-    plugin.onResolve({ filter: /^\.\/modules\// }, ({ path }) => ({
-      path: path.replace(/\.ts$/, extension),
-      external: true,
-    }));
+    plugin.onResolve({ filter: /^\.\/(modules|fallback)\/.*\.ts$/ }, ({ kind, path }) =>
+      kind === "dynamic-import" ? { path: builtName(path) + extension, external: true } : undefined,
+    );
   },
 });
 
-await rm(dist, { recursive: true, force: true });
-await Promise.all([
-  build({ ...common, entryPoints: ["src/index.ts"], format: "esm", outfile: "dist/index.js", plugins: [lazyModules(".js")] }),
-  build({ ...common, entryPoints: ["src/index.ts"], format: "cjs", outfile: "dist/index.cjs", plugins: [lazyModules(".cjs")] }),
-  build({ ...common, entryPoints: ["src/script.ts"], format: "iife", outfile: "dist/obc.js" }),
-  ...modules.flatMap((name) => [
-    build({ ...common, entryPoints: [`src/modules/${name}.ts`], format: "esm", outfile: `dist/modules/${name}.js` }),
-    build({ ...common, entryPoints: [`src/modules/${name}.ts`], format: "cjs", outfile: `dist/modules/${name}.cjs` }),
-  ]),
-]);
+const bundle = async (source, format, extension = ".js", output = builtName(source)) => {
+  const { outputFiles, mangleCache } = await build({
+    absWorkingDir: root,
+    entryPoints: [`src/${source}`],
+    bundle: true,
+    write: false,
+    format,
+    target,
+    minify: true,
+    legalComments: "none",
+    logLevel: "warning",
+    plugins: [lazyFiles(extension)],
+    ...privateMembers,
+  });
+  privateMembers.mangleCache = mangleCache;
+  const { code } = await minify(outputFiles[0].text, {
+    ecma: 2022,
+    module: format === "esm",
+    toplevel: true,
+    compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true, pure_getters: true },
+    format: { ascii_only: true },
+  });
+  const path = `${root}dist/${output}${extension}`;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, code);
+};
+
+await rm(`${root}dist`, { recursive: true, force: true });
+// One after the other: the names are handed on, and the script's are the first and shortest.
+await bundle("script.ts", "iife", ".js", "obc");
+for (const source of ["index.ts", "fallback/index.ts", ...modules.map((name) => `modules/${name}.ts`)]) {
+  await bundle(source, "esm");
+  await bundle(source, "cjs", ".cjs");
+}

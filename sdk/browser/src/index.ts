@@ -1,13 +1,15 @@
-/** The package's entry for bundlers: lazy modules become chunks of the page's own build. */
-import { Client } from "./client.ts";
-import type { Module, ModuleName } from "./types.ts";
+/** The package's entry for bundlers: lazy files become chunks of the page's own build. */
+import { createClient } from "./client.ts";
+import type { AnalyticsClient, AnalyticsConfig, LoadModule } from "./types.ts";
 
 /** One line per module: `autocapture: () => import("./modules/autocapture.ts")`. */
-const loaders: Partial<Record<ModuleName, () => Promise<{ default: Module }>>> = {};
+const loaders: Partial<Record<string, () => ReturnType<LoadModule>>> = {};
 
-export class OpenBioCureAnalytics extends Client {
-  protected override load_(name: ModuleName): Promise<{ default: Module }> {
-    return loaders[name]?.() ?? Promise.reject(new Error(`modules.${name} is unknown`));
+export interface OpenBioCureAnalytics extends AnalyticsClient {}
+
+export class OpenBioCureAnalytics {
+  constructor(config: AnalyticsConfig) {
+    Object.assign(this, createClient(config, (name) => loaders[name]!(), () => import("./fallback/index.ts")));
   }
 }
 

@@ -140,3 +140,31 @@ export interface ModuleHost {
  * call that exactly once. Events it tracks while the page is being hidden or closed are still handed over.
  */
 export type Module = (host: ModuleHost, options: unknown) => (() => void) | void;
+
+/** The public surface of `OpenBioCureAnalytics`. */
+export interface AnalyticsClient extends ModuleHost {
+  readonly config: AnalyticsConfig;
+  /** Begins delivery, with what earlier pages left. Events tracked before are kept in memory. */
+  initialize(): Promise<void>;
+  trackPageView(page_name: string, properties?: Properties): void;
+  trackAction(action_name: string, element_type: string, element_id: string, properties?: Properties): void;
+  /** From now on events are this user's; also an event `identify` with the traits. */
+  identify(user_id: string, traits?: Properties): void;
+  /** The user has signed out: a new device id, a new session, no user, no super properties. */
+  reset(): void;
+  /** Super properties: go with every event from now on. */
+  register(properties: Properties): void;
+  setConsent(state: ConsentState): void;
+  optIn(): void;
+  optOut(): void;
+  /** Tries to deliver everything now; true when everything has its result within the time, default 5,000 ms. */
+  flush(milliseconds?: number): Promise<boolean>;
+  /** Adds a module; it runs while the client does, unless consent is denied. */
+  use(module: Module, options?: unknown): void;
+  getStats(): Stats;
+  /** Ends every timer, connection and listener. What is queued stays; `initialize` begins again. */
+  destroy(): void;
+}
+
+export type LoadModule = (name: ModuleName) => Promise<{ default: Module }>;
+export type LoadFallback = () => Promise<typeof import("./fallback/index.ts")>;

@@ -1,0 +1,233 @@
+/** What one tab does with its events: queue, store, tell the other tabs, and send when it is this tab's turn. */
+import type { Options } from "./options.ts";
+import { type Entry, isEntry } from "./queue/entry.ts";
+import { createQueue, idOf, type Item, newItem, type Queue, State } from "./queue/queue.ts";
+import { createStore, type StoreUser } from "./queue/store.ts";
+import { readLocal, writeLocal } from "./storage.ts";
+import { standForElection } from "./tabs/leader.ts";
+import { handOver, KEEPALIVE_BYTES } from "./transport/rest.ts";
+import { createSender, type Sender } from "./transport/sender.ts";
+import type { Result } from "./transport/socket.ts";
+import type { LoadFallback, Loss, TenantRules } from "./types.ts";
+
+/** How often the sender looks for what a tab that is gone left behind. */
+const RESCAN = 60_000;
+/** However full the disk is, this much is queued: it can be sent from memory. */
+const LEAST_BYTES = 64 * 1024;
+const SAVED_AT_ONCE = 200;
+const LOOK_AGAIN = 50;
+/** Where the first version of this SDK kept its events. */
+const SEED = "obc_analytics_events";
+
+/** Between tabs: added entries, ids that are done, the tenant's rules, a new tab asking for them. */
+interface Message {
+  a?: Entry[];
+  d?: string[];
+  r?: TenantRules | undefined;
+  h?: 1;
+}
+
+export type Counts = Record<Loss["outcome"] | "accepted" | "duplicate", number>;
+
+export interface Delivery {
+  readonly queue_: Queue;
+  readonly sender_: Sender;
+  readonly counts_: Counts;
+  /** `durable`: may use the browser's storage. Otherwise this tab keeps its events in memory and sends them itself. */
+  start_(durable: boolean): void;
+  stop_(): void;
+  offer_(entry: Entry): void;
+  /** Consent was withdrawn: nothing that is queued anywhere is sent any more. */
+  refuse_(): void;
+  /** The page may be gone in a moment: gives the network what it takes, while everything stays queued. */
+  handOver_(): void;
+  /** Tries to deliver now; answers whether everything had its result within the time. */
+  flush_(milliseconds: number): Promise<boolean>;
+}
+
+export const createDelivery = (
+  options: Options,
+  name: string,
+  load: LoadFallback,
+  learn: (rules: TenantRules) => void,
+  lost: (loss: Loss) => void,
+): Delivery => {
+  const counts: Counts = { accepted: 0, duplicate: 0, dropped: 0, rejected: 0, evicted: 0, refused: 0 };
+  const queue = createQueue(options.max_queue_events, options.max_queue_bytes);
+  const fresh = new Set<Item>();
+  let store: StoreUser | undefined;
+  let channel: BroadcastChannel | undefined;
+  let resign: (() => void) | undefined;
+  let running: boolean | undefined;
+  let leads = false;
+  let saving = false;
+  let rescan: ReturnType<typeof setInterval> | undefined;
+  let rules: TenantRules | undefined;
+  let settledMeanwhile = new Set<string>();
+
+  const tell = (message: Message) => channel?.postMessage(message);
+
+  const lose = (item: Item, outcome: Loss["outcome"], code: string, { field, message }: Partial<Result> = {}) => {
+    counts[outcome]++;
+    lost({ event_id: idOf(item), outcome, code, field, message });
+  };
+
+  const forget = (ids: string[]) => {
+    if (!ids.length) return;
+    ids.forEach((id) => settledMeanwhile.add(id));
+    void store?.((use) => use.remove_(ids));
+    tell({ d: ids });
+  };
+
+  const settle = (items: Item[], results: Result[]) =>
+    forget(
+      items.slice(0, results.length).map((item, position) => {
+        const { result, code = "" } = results[position]!;
+        if (queue.delete_(idOf(item))) {
+          if (result === "accepted" || result === "duplicate") counts[result]++;
+          else lose(item, result === "dropped" ? result : "rejected", code, results[position]);
+        }
+        return idOf(item);
+      }),
+    );
+
+  const sender = createSender(options, queue, {
+    settled_: settle,
+    rules_(learned) {
+      tell({ r: (rules = learned) });
+      learn(learned);
+    },
+  });
+
+  const add = (item: Item) => {
+    // What another tab has told us or stored is a copy, unless it is this tab that sends.
+    const evicted = queue.add_(item).filter((one) => fresh.delete(one) || leads || !one.saved_);
+    evicted.forEach((one) => lose(one, "evicted", "evicted"));
+    forget(evicted.map(idOf));
+  };
+
+  const offer = (entry: Entry) => {
+    const item = newItem(entry, State.Saving);
+    fresh.add(item);
+    add(item);
+    queueMicrotask(save);
+  };
+
+  const save = async () => {
+    if (saving) return;
+    saving = true;
+    while (running && fresh.size) {
+      const items = [...fresh].slice(0, SAVED_AT_ONCE);
+      const entries = items.map((item) => item.entry_);
+      items.forEach((item) => fresh.delete(item));
+      const saved = await store?.((use) => use.add_(entries).then(() => true));
+      for (const item of items) {
+        item.saved_ = !!saved;
+        if (item.state_ === State.Saving) item.state_ = State.Free;
+      }
+      const kept = entries.filter((entry) => queue.get_(entry.i));
+      forget(entries.filter((entry) => !kept.includes(entry)).map((entry) => entry.i));
+      tell({ a: kept });
+      sender.pump_();
+    }
+    saving = false;
+  };
+
+  /** Takes over what other tabs, earlier pages and the first version of this SDK have left, and stores what is not. */
+  const adopt = async () => {
+    const settled = (settledMeanwhile = new Set());
+    const unknown = ({ i }: Entry) => !queue.get_(i) && !settled.has(i);
+    const stored = (await store?.((use) => use.load_())) as Entry[] | undefined;
+    if (!stored || !leads) return;
+    const found = stored.filter(unknown);
+    found.filter(isEntry).forEach((entry) => add(newItem(entry, State.Free)));
+    forget(found.filter((value: unknown) => !isEntry(value)).map(({ i }) => i));
+    const seed = readLocal(SEED);
+    const read = seed && (await load().catch(() => {}))?.readSeed;
+    if (read) read(seed).filter(unknown).forEach(offer);
+    // The store may have been cleared since.
+    const ids = new Set(stored.map((entry) => entry.i));
+    queue.items_().forEach((item) => ids.has(idOf(item)) || fresh.add(item));
+    await save();
+    if (read) writeLocal(SEED);
+    sender.pump_();
+  };
+
+  const lead = () => {
+    leads = true;
+    sender.start_();
+    void adopt();
+    rescan = setInterval(adopt, RESCAN);
+  };
+
+  const follow = () => {
+    leads = false;
+    clearInterval(rescan);
+    sender.stop_();
+  };
+
+  const hear = ({ a = [], d = [], r, h }: Message) => {
+    d.forEach(queue.delete_);
+    if (r) learn((rules = r));
+    if (!leads) return;
+    a.forEach((entry) => queue.get_(entry.i) || add(newItem(entry, State.Free)));
+    if (h) tell({ r: rules });
+    sender.pump_();
+  };
+
+  const stop = () => {
+    running = false;
+    resign?.();
+    follow();
+    channel?.close();
+    void store?.(async (use) => use.close_());
+    channel = store = resign = undefined;
+  };
+
+  return {
+    queue_: queue,
+    sender_: sender,
+    counts_: counts,
+    start_(durable) {
+      if (running && durable === !!store) return;
+      stop();
+      running = true;
+      queue.items_().forEach((item) => item.saved_ || fresh.add(item));
+      if (durable) {
+        store = createStore(name, load);
+        channel = new BroadcastChannel(name);
+        channel.onmessage = ({ data }) => hear(data as Message);
+        tell({ h: 1 });
+        resign = standForElection(name, load, lead, follow);
+        navigator.storage?.estimate?.().then(
+          ({ quota = Infinity, usage = 0 }) =>
+            (queue.maxBytes_ = Math.max(LEAST_BYTES, Math.min(queue.maxBytes_, (quota - usage) / 2))),
+          () => {},
+        );
+      } else lead();
+      void save();
+    },
+    stop_: stop,
+    offer_: offer,
+    refuse_() {
+      const refused = queue.items_().filter((item) => leads || !item.saved_);
+      void store?.((use) => use.clear_());
+      queue.items_().map(idOf).forEach(queue.delete_);
+      fresh.clear();
+      stop();
+      refused.forEach((item) => lose(item, "refused", "consent"));
+    },
+    handOver_() {
+      const items = queue.peek_(1_000, KEEPALIVE_BYTES, (item) => !item.handed_);
+      if (!items.length) return;
+      items.forEach((item) => (item.handed_ = true));
+      void handOver(options.batch_url, options.write_key, items).then(({ results_ }) => settle(items, results_ ?? []));
+    },
+    async flush_(milliseconds) {
+      const end = performance.now() + milliseconds;
+      sender.hurry_();
+      while (running && queue.count_() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+      return !queue.count_();
+    },
+  };
+};

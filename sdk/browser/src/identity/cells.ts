@@ -1,0 +1,30 @@
+/** Small values that tabs share: in localStorage while that is allowed and works, and always in memory. */
+import { readLocal, writeLocal } from "../storage.ts";
+
+export interface Cells {
+  get_(name: string): string | null | undefined;
+  set_(name: string, value: string): void;
+  /** Forgets who this is. */
+  clear_(): void;
+  /** Storing has just been allowed: writes down what memory has. */
+  persist_(): void;
+}
+
+export const createCells = (prefix: string, mayStore: () => boolean): Cells => {
+  let memory: Record<string, string> = {};
+  const set_ = (name: string, value: string) => {
+    memory[name] = value;
+    if (mayStore()) writeLocal(prefix + name, value);
+  };
+  return {
+    get_: (name) => (mayStore() && readLocal(prefix + name)) || memory[name],
+    set_,
+    clear_() {
+      memory = {};
+      for (const name of ["user", "anonymous", "session", "super"]) writeLocal(prefix + name);
+    },
+    persist_() {
+      for (const name in memory) set_(name, memory[name]!);
+    },
+  };
+};

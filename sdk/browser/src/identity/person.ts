@@ -1,0 +1,26 @@
+/** Who: a device id made here, a user id given by the page, and the properties that go with every event. */
+import { uuid7 } from "../ids.ts";
+import type { Properties } from "../types.ts";
+import type { Cells } from "./cells.ts";
+
+/** Values that would merge everybody into one person; the server refuses them (docs/events.md). */
+const MERGING =
+  /^["'\s]*(|-1|[0-]+|\(?null\)?|nil|none|undefined|nan|n\/a|unknown|anon(ymous)?|guest|not_authenticated|\[object object\]|true|false|id|user(_?id)?|email|distinct_?id)["'\s]*$/i;
+
+export const isUserId = (id: unknown): id is string => typeof id === "string" && id.length <= 200 && !MERGING.test(id);
+
+export const anonymousId = (cells: Cells): string => {
+  const known = cells.get_("anonymous");
+  if (known) return known;
+  const made = uuid7();
+  cells.set_("anonymous", made);
+  return made;
+};
+
+export const superProperties = (cells: Cells): Properties => {
+  try {
+    return JSON.parse(cells.get_("super")!) as Properties;
+  } catch {
+    return {};
+  }
+};

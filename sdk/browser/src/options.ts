@@ -1,0 +1,41 @@
+/** The configuration with every default filled in. */
+import type { AnalyticsConfig } from "./types.ts";
+
+export interface Options extends AnalyticsConfig {
+  batch_url: string;
+  websocket_url: string;
+  batch_size: number;
+  flush_interval: number;
+  max_retries: number;
+  max_queue_events: number;
+  max_queue_bytes: number;
+  low_priority: string[];
+}
+
+/** An `endpoint` that is no address is reported and leads nowhere; events stay queued. */
+export const withDefaults = (config: AnalyticsConfig, report: (field: string, problem: unknown) => void): Options => {
+  let base = { href: "", origin: "" };
+  try {
+    base = new URL(config.endpoint, globalThis.location?.href);
+  } catch (error) {
+    report("endpoint", error);
+  }
+  return {
+    batch_size: 50,
+    flush_interval: 30_000,
+    max_retries: 3,
+    max_queue_events: 10_000,
+    max_queue_bytes: 2 * 1024 * 1024,
+    low_priority: ["autocapture", "performance", "engagement"],
+    websocket_url: base.origin.replace("http", "ws") + "/v1/stream",
+    ...config,
+    batch_url: base.href.replace(/\/$/, "") + (config.batch_path ?? "/batch"),
+  };
+};
+
+/** Whose queue, session and device it is, among all on this origin. The key itself is never written down. */
+export const storageName = ({ tenant_id, write_key }: Options): string => {
+  let hash = 0;
+  for (const character of write_key + "") hash = (hash * 31 + character.charCodeAt(0)) % 1e9;
+  return `obc_${tenant_id ?? hash}_`;
+};

@@ -1,0 +1,36 @@
+/** The store in IndexedDB: one record per event. */
+import type { Store } from "./store.ts";
+
+const EVENTS = "events";
+
+export const openIndexedDb = (name: string): Promise<Store> =>
+  new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(EVENTS, { keyPath: "i" });
+    request.onerror = reject;
+    request.onsuccess = () => {
+      const database = request.result;
+      // Whoever deletes the database must not wait for us.
+      database.onversionchange = () => database.close();
+      resolve(inDatabase(database));
+    };
+  });
+
+const inDatabase = (database: IDBDatabase): Store => {
+  const run = <T>(mode: IDBTransactionMode, call: (events: IDBObjectStore) => IDBRequest<T> | void): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const transaction = database.transaction(EVENTS, mode);
+      const request = call(transaction.objectStore(EVENTS));
+      transaction.oncomplete = () => resolve(request?.result as T);
+      transaction.onabort = reject;
+      // Begun now, so that it ends well even if the page is gone in a moment.
+      transaction.commit();
+    });
+  return {
+    add_: (entries) => run("readwrite", (events) => entries.forEach((entry) => events.put(entry))),
+    remove_: (ids) => run("readwrite", (events) => ids.forEach((id) => events.delete(id))),
+    load_: () => run<unknown[]>("readonly", (events) => events.getAll()),
+    clear_: () => run("readwrite", (events) => events.clear()),
+    close_: () => database.close(),
+  };
+};

@@ -1,0 +1,45 @@
+/** The durable copy of the queue, shared by all tabs of the origin. */
+import type { LoadFallback } from "../types.ts";
+import type { Entry } from "./entry.ts";
+import { openIndexedDb } from "./indexeddb.ts";
+
+export interface Store {
+  add_(entries: Entry[]): Promise<unknown>;
+  remove_(ids: string[]): Promise<unknown>;
+  /** Everything, oldest first; what others wrote there is not checked. */
+  load_(): Promise<unknown[]>;
+  clear_(): Promise<unknown>;
+  close_(): void;
+}
+
+/** Does something with the store; the answer is undefined when that failed twice. */
+export type StoreUser = <T>(call: (store: Store) => Promise<T>) => Promise<T | undefined>;
+
+/** Browsers have been seen to leave a database call unanswered. */
+const PATIENCE = 3_000;
+
+const within = <T>(promise: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, PATIENCE);
+    promise.finally(() => clearTimeout(timer)).then(resolve, reject);
+  });
+
+/**
+ * IndexedDB, else localStorage. A call that fails opens the store anew and is tried once more: the database is closed
+ * under us when the user clears the site's data. What fails again is the caller's to keep in memory.
+ */
+export const createStore = (name: string, load: LoadFallback): StoreUser => {
+  let open: (name: string) => Promise<Store> = openIndexedDb;
+  let opened: Promise<Store> | undefined;
+  const openOther = () => (open = (other) => load().then(({ openLocalStorage }) => openLocalStorage(other)))(name);
+  const attempt = <T>(call: (store: Store) => Promise<T>): Promise<T> =>
+    within((opened ??= within(open(name)).catch(openOther)).then(call));
+  return (call) =>
+    attempt(call)
+      .catch(() => {
+        opened?.then((store) => store.close_(), () => {});
+        opened = undefined;
+        return attempt(call);
+      })
+      .catch(() => undefined);
+};

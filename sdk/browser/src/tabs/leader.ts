@@ -1,0 +1,22 @@
+/** One sender among the tabs of an origin: a Web Lock, or a lease where locks are missing or forbidden. */
+import type { LoadFallback } from "../types.ts";
+
+/** Calls `lead` when it is this tab's turn, and `follow` when it no longer is. Answers what gives the turn away. */
+export const standForElection = (name: string, load: LoadFallback, lead: () => void, follow: () => void): (() => void) => {
+  const abort = new AbortController();
+  let release = () => {};
+  const hold = () => {
+    lead();
+    return new Promise<void>((resolve) => (release = resolve));
+  };
+  const lease = async () => {
+    const { holdLease } = await load().catch(() => ({ holdLease: hold as never as typeof import("../fallback/lease.ts").holdLease }));
+    if (!abort.signal.aborted) release = holdLease(name, lead, follow);
+  };
+  if (navigator.locks) navigator.locks.request(name, abort, hold).catch(lease);
+  else void lease();
+  return () => {
+    abort.abort();
+    release();
+  };
+};

@@ -1,0 +1,27 @@
+import { defineConfig } from "@playwright/test";
+
+const seconds = Number(process.env["OBC_WALK_SECONDS"] ?? 60);
+
+export default defineConfig({
+  testDir: ".",
+  // One stack, one machine: tests that break the network must not break each other's.
+  workers: 1,
+  timeout: 60_000 + seconds * 1_000,
+  reporter: [["list"]],
+  outputDir: "../../.playwright",
+  globalSetup: "./support/global-setup.ts",
+  use: {
+    browserName: "chromium",
+    launchOptions: {
+      executablePath: process.env["OBC_CHROMIUM"] ?? "/usr/bin/chromium",
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+      ],
+    },
+  },
+});
