@@ -22,7 +22,7 @@ const builtName = (path) => path.replace(/\/index\.ts$/, ".ts").replace(/\.ts$/,
 const lazyFiles = (extension) => ({
   name: "lazy-files",
   setup(plugin) {
-    plugin.onResolve({ filter: /^\.\/(modules|fallback)\/.*\.ts$/ }, ({ kind, path }) =>
+    plugin.onResolve({ filter: /^\.\/(modules|fallback|device)\/.*\.ts$/ }, ({ kind, path }) =>
       kind === "dynamic-import" ? { path: builtName(path) + extension, external: true } : undefined,
     );
   },
@@ -40,14 +40,15 @@ const bundle = async (source, format, extension = ".js", output = builtName(sour
     legalComments: "none",
     logLevel: "warning",
     plugins: [lazyFiles(extension)],
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false, alwaysStrict: false } },
     ...privateMembers,
   });
   privateMembers.mangleCache = mangleCache;
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2022,
     module: format === "esm",
-    toplevel: true,
-    compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true, pure_getters: true },
+    toplevel: format !== "iife",
+    compress: { passes: 5, unsafe: true, unsafe_arrows: true, unsafe_comps: true, unsafe_undefined: true, pure_getters: true, reduce_funcs: false, sequences: false },
     format: { ascii_only: true },
   });
   const path = `${root}dist/${output}${extension}`;
@@ -58,7 +59,7 @@ const bundle = async (source, format, extension = ".js", output = builtName(sour
 await rm(`${root}dist`, { recursive: true, force: true });
 // One after the other: the names are handed on, and the script's are the first and shortest.
 await bundle("script.ts", "iife", ".js", "obc");
-for (const source of ["index.ts", "fallback/index.ts", ...modules.map((name) => `modules/${name}.ts`)]) {
+for (const source of ["index.ts", "fallback/index.ts", "device/index.ts", ...modules.map((name) => `modules/${name}.ts`)]) {
   await bundle(source, "esm");
   await bundle(source, "cjs", ".cjs");
 }

@@ -3,18 +3,16 @@ import { createDelivery } from "./delivery.ts";
 import { makeEvent, page } from "./event.ts";
 import { createCells } from "./identity/cells.ts";
 import { createConsent } from "./identity/consent.ts";
-import { readDevice } from "./identity/device.ts";
 import { isUserId, superProperties } from "./identity/person.ts";
-import { startModules } from "./modules.ts";
 import { storageName, withDefaults } from "./options.ts";
 import { bytesOf, encode, MAX_EVENT_BYTES } from "./queue/entry.ts";
 import { State } from "./queue/queue.ts";
-import { leftOutBy, strip } from "./rules.ts";
+import { leftOutBy } from "./rules.ts";
 import type {
-  AnalyticsClient, AnalyticsConfig, ConsentState, LoadFallback, LoadModule, Loss, ModuleName, Properties, TenantRules,
+  AnalyticsClient, AnalyticsConfig, ConsentState, DeviceInfo, LazyFiles, Loss, Module, ModuleName, Properties, TenantRules,
 } from "./types.ts";
 
-export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, loadFallback: LoadFallback): AnalyticsClient => {
+export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): AnalyticsClient => {
   const debug = (...words: unknown[]) => {
     if (config.enable_debug) console.warn("[analytics]", ...words);
   };
@@ -24,12 +22,20 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
   const name = storageName(options);
   const consent = createConsent(config, name);
   const cells = createCells(name, () => !!inBrowser && consent.state_() === "granted");
-  const device = inBrowser && readDevice();
+  const device: DeviceInfo = {};
+  if (inBrowser) {
+    device.language = navigator.language;
+    device.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    lazy.device_().then(async (file) => Object.assign(device, await file.readDevice(navigator)), debug);
+  }
   const listeners = new Set<(rules: TenantRules) => void>();
   let rules: TenantRules | undefined;
+  let strip: Awaited<ReturnType<LazyFiles["fallback_"]>>["strip"] | undefined;
   let life: AbortController | undefined;
-  let loaded = false;
   let leaving = false;
+  const modules: [Module, unknown][] = [];
+  /** What tears down the modules that run; undefined while none may. */
+  let ends: ReturnType<Module>[] | undefined;
   let tracked = 0;
 
   const lost = (loss: Loss) => {
@@ -40,27 +46,28 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
   const delivery = createDelivery(
     options,
     name,
-    loadFallback,
+    lazy.fallback_,
     (learned) => {
       rules = learned;
+      if (learned.tracking_level === "minimal") lazy.fallback_().then((file) => (strip = file.strip), debug);
       listeners.forEach((listener) => listener(learned));
     },
     lost,
   );
 
   const track = (event_name: string, properties: Properties = {}, category = "general") => {
-    if (!device) return;
+    if (!inBrowser) return;
     tracked++;
     let event_id = "";
-    const lose = (outcome: Loss["outcome"], code: string, field?: string) => {
+    const lose = (outcome: Loss["outcome"], code: string) => {
       delivery.counts_[outcome]++;
-      lost({ event_id, outcome, code, field });
+      lost({ event_id, outcome, code });
     };
     try {
       const state = consent.state_();
       if (state === "denied") return lose("refused", "consent");
-      if (typeof event_name !== "string" || !event_name.trim() || event_name.length > 200)
-        return lose("rejected", "bad_event_name", "event_name");
+      if (!event_name?.trim?.() || event_name.length > 200)
+        return lose("rejected", "bad_event_name");
       const rule = leftOutBy(rules, event_name);
       if (rule) return lose("dropped", rule);
       const nameless = !!options.cookieless && state !== "granted";
@@ -68,21 +75,26 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
       event_id = event.event_id;
       if (options.before_send) event = options.before_send(event)!;
       if (!event) return lose("dropped", "before_send");
-      const entry = encode(strip(event, rules), +!options.low_priority.includes(category));
-      if (bytesOf(entry.j) > MAX_EVENT_BYTES) return lose("rejected", "event_too_big", "properties");
+      const entry = encode(strip && rules?.tracking_level === "minimal" ? strip(event, rules) : event, +!options.low_priority.includes(category));
+      if (bytesOf(entry.j) > MAX_EVENT_BYTES) return lose("rejected", "event_too_big");
       delivery.offer_(entry);
       if (leaving) queueMicrotask(delivery.handOver_);
     } catch (error) {
       debug(error);
-      lose("rejected", "unreadable", "properties");
+      lose("rejected", "bad_properties");
     }
   };
 
   const setUser = (user_id: string) => {
     const good = isUserId(user_id);
     if (good) cells.set_("user", user_id);
-    else debug("user_id: no id of one person", user_id);
+    else debug("bad user_id", user_id);
     return good;
+  };
+
+  const endModules = () => {
+    ends?.forEach((end) => end?.());
+    ends = undefined;
   };
 
   /** Brings what runs in line with consent. */
@@ -91,14 +103,14 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
     const state = consent.state_();
     const durable = state === "granted";
     if (state === "denied") {
-      modules.end_();
+      endModules();
       delivery.refuse_();
       return cells.clear_();
     }
     if (durable) cells.persist_();
     if (durable || options.cookieless) delivery.start_(durable);
     else delivery.stop_();
-    modules.start_();
+    ends ??= modules.map(([module, wanted]) => module(client, wanted));
   };
 
   const setConsent = (state: ConsentState) => {
@@ -122,35 +134,24 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
     track,
     setConsent,
     async initialize() {
-      if (life || !device) return;
+      if (life || !inBrowser) return;
       life = new AbortController();
-      const on = (target: EventTarget, type: string, listener: (event: Event) => void) =>
-        target.addEventListener(type, listener, life);
-      on(globalThis, "online", delivery.sender_.hurry_);
+      const on = (type: string, listener: (event: Event) => void) => addEventListener(type, listener, life);
+      on("online", delivery.sender_.hurry_);
       // Another tab may have heard the visitor's decision.
-      on(globalThis, "storage", obey);
-      if (page()) {
-        on(globalThis, "pagehide", (event) => {
-          leave();
-          // A page in the back/forward cache must hold neither the lock nor a connection.
-          if ((event as PageTransitionEvent).persisted) delivery.stop_();
-        });
-        on(globalThis, "pageshow", enter);
-        on(document, "visibilitychange", () => (document.hidden ? leave() : enter()));
-      }
+      on("storage", obey);
+      on("pagehide", (event) => {
+        leave();
+        // A page in the back/forward cache must hold neither the lock nor a connection.
+        if ((event as PageTransitionEvent).persisted) delivery.stop_();
+      });
+      on("pageshow", enter);
+      on("visibilitychange", () => (document.hidden ? leave() : enter()));
       obey();
-      for (const [module, wanted] of loaded ? [] : Object.entries(config.modules ?? {})) {
-        loaded = true;
-        try {
-          if (wanted) client.use((await loadModule(module as ModuleName)).default, wanted);
-        } catch (error) {
-          debug("modules", module, error);
-        }
-      }
     },
     trackPageView(page_name, properties) {
-      const { title, location, referrer } = page() ?? ({} as Partial<Document>);
-      track("page_view", { page_name, page_title: title, page_url: location?.href, referrer, ...properties }, "navigation");
+      const { title, URL, referrer } = page() ?? ({} as Partial<Document>);
+      track("page_view", { page_name, page_title: title, page_url: URL, referrer, ...properties }, "navigation");
     },
     trackAction(action_name, element_type, element_id, properties) {
       track("user_action", { action_name, element_type, element_id, ...properties }, "interaction");
@@ -162,7 +163,7 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
       const { message = String(error), stack, name } = (error ?? {}) as Partial<Error>;
       track(
         "error",
-        { error_message: message.slice(0, 2_000), error_stack: stack?.slice(0, 4_000), error_name: name, ...context },
+        { error_message: message.slice(0, 4_000), error_stack: stack?.slice(0, 4_000), error_name: name, ...context },
         "error",
       );
     },
@@ -186,8 +187,8 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
       return () => listeners.delete(listener);
     },
     use(module, wanted) {
-      modules.add_(module, wanted);
-      obey();
+      modules.push([module, wanted]);
+      ends?.push(module(client, wanted));
     },
     getStats: () => ({
       storageStats: { eventCount: delivery.queue_.count_(), storageSize: delivery.queue_.bytes_() },
@@ -199,12 +200,17 @@ export const createClient = (config: AnalyticsConfig, loadModule: LoadModule, lo
     destroy() {
       life?.abort();
       life = undefined;
-      modules.end_();
+      endModules();
       delivery.handOver_();
       delivery.stop_();
     },
   };
-  const modules = startModules(client);
   if (config.user_id) setUser(config.user_id);
+  if (inBrowser) {
+    for (const name in config.modules) {
+      const wanted = config.modules[name as ModuleName];
+      if (wanted) lazy.module_(name as ModuleName).then((file) => client.use(file.default, wanted), debug);
+    }
+  }
   return client;
 };

@@ -3,17 +3,15 @@ import type { Options } from "./options.ts";
 import { type Entry, isEntry } from "./queue/entry.ts";
 import { createQueue, idOf, type Item, newItem, type Queue, State } from "./queue/queue.ts";
 import { createStore, type StoreUser } from "./queue/store.ts";
-import { readLocal, writeLocal } from "./storage.ts";
+import { readLocal } from "./storage.ts";
 import { standForElection } from "./tabs/leader.ts";
 import { handOver, KEEPALIVE_BYTES } from "./transport/rest.ts";
 import { createSender, type Sender } from "./transport/sender.ts";
 import type { Result } from "./transport/socket.ts";
 import type { LoadFallback, Loss, TenantRules } from "./types.ts";
 
-/** How often the sender looks for what a tab that is gone left behind. */
-const RESCAN = 60_000;
 /** However full the disk is, this much is queued: it can be sent from memory. */
-const LEAST_BYTES = 64 * 1024;
+const LEAST_BYTES = 60_000;
 const SAVED_AT_ONCE = 200;
 const LOOK_AGAIN = 50;
 /** Where the first version of this SDK kept its events. */
@@ -61,15 +59,14 @@ export const createDelivery = (
   let running: boolean | undefined;
   let leads = false;
   let saving = false;
-  let rescan: ReturnType<typeof setInterval> | undefined;
   let rules: TenantRules | undefined;
   let settledMeanwhile = new Set<string>();
 
   const tell = (message: Message) => channel?.postMessage(message);
 
-  const lose = (item: Item, outcome: Loss["outcome"], code: string, { field, message }: Partial<Result> = {}) => {
+  const lose = (item: Item, outcome: Loss["outcome"], answer: Partial<Result>) => {
     counts[outcome]++;
-    lost({ event_id: idOf(item), outcome, code, field, message });
+    lost({ code: "", ...answer, event_id: idOf(item), outcome });
   };
 
   const forget = (ids: string[]) => {
@@ -82,10 +79,10 @@ export const createDelivery = (
   const settle = (items: Item[], results: Result[]) =>
     forget(
       items.slice(0, results.length).map((item, position) => {
-        const { result, code = "" } = results[position]!;
+        const { result } = results[position]!;
         if (queue.delete_(idOf(item))) {
           if (result === "accepted" || result === "duplicate") counts[result]++;
-          else lose(item, result === "dropped" ? result : "rejected", code, results[position]);
+          else lose(item, result === "dropped" ? result : "rejected", results[position]!);
         }
         return idOf(item);
       }),
@@ -102,7 +99,7 @@ export const createDelivery = (
   const add = (item: Item) => {
     // What another tab has told us or stored is a copy, unless it is this tab that sends.
     const evicted = queue.add_(item).filter((one) => fresh.delete(one) || leads || !one.saved_);
-    evicted.forEach((one) => lose(one, "evicted", "evicted"));
+    evicted.forEach((one) => lose(one, "evicted", { code: "queue_full" }));
     forget(evicted.map(idOf));
   };
 
@@ -142,14 +139,11 @@ export const createDelivery = (
     const found = stored.filter(unknown);
     found.filter(isEntry).forEach((entry) => add(newItem(entry, State.Free)));
     forget(found.filter((value: unknown) => !isEntry(value)).map(({ i }) => i));
-    const seed = readLocal(SEED);
-    const read = seed && (await load().catch(() => {}))?.readSeed;
-    if (read) read(seed).filter(unknown).forEach(offer);
     // The store may have been cleared since.
     const ids = new Set(stored.map((entry) => entry.i));
     queue.items_().forEach((item) => ids.has(idOf(item)) || fresh.add(item));
+    if (readLocal(SEED)) await load().then((file) => file.migrate(SEED, offer, save), () => {});
     await save();
-    if (read) writeLocal(SEED);
     sender.pump_();
   };
 
@@ -157,12 +151,10 @@ export const createDelivery = (
     leads = true;
     sender.start_();
     void adopt();
-    rescan = setInterval(adopt, RESCAN);
   };
 
   const follow = () => {
     leads = false;
-    clearInterval(rescan);
     sender.stop_();
   };
 
@@ -171,7 +163,10 @@ export const createDelivery = (
     if (r) learn((rules = r));
     if (!leads) return;
     a.forEach((entry) => queue.get_(entry.i) || add(newItem(entry, State.Free)));
-    if (h) tell({ r: rules });
+    if (h) {
+      tell({ r: rules });
+      void adopt();
+    }
     sender.pump_();
   };
 
@@ -199,9 +194,9 @@ export const createDelivery = (
         channel.onmessage = ({ data }) => hear(data as Message);
         tell({ h: 1 });
         resign = standForElection(name, load, lead, follow);
-        navigator.storage?.estimate?.().then(
-          ({ quota = Infinity, usage = 0 }) =>
-            (queue.maxBytes_ = Math.max(LEAST_BYTES, Math.min(queue.maxBytes_, (quota - usage) / 2))),
+        navigator.storage?.estimate().then(
+          ({ quota, usage }) =>
+            (queue.maxBytes_ = Math.max(LEAST_BYTES, Math.min(options.max_queue_bytes, (quota! - usage!) / 2))),
           () => {},
         );
       } else lead();
@@ -215,7 +210,7 @@ export const createDelivery = (
       queue.items_().map(idOf).forEach(queue.delete_);
       fresh.clear();
       stop();
-      refused.forEach((item) => lose(item, "refused", "consent"));
+      refused.forEach((item) => lose(item, "refused", { code: "consent" }));
     },
     handOver_() {
       const items = queue.peek_(1_000, KEEPALIVE_BYTES, (item) => !item.handed_);

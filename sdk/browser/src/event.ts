@@ -28,10 +28,10 @@ export const makeEvent = (
     timestamp,
     properties: { ...superProperties(cells), ...properties },
     tenant_id,
-    user_id: cells.get_("user") ?? undefined,
+    user_id: cells.get_("user"),
     anonymous_id: nameless ? undefined : anonymousId(cells),
     session_id: sessionId(cells, timestamp),
-    page_url: page()?.location.href.slice(0, LONGEST_URL),
+    page_url: page()?.URL.slice(0, LONGEST_URL),
     referrer: page()?.referrer.slice(0, LONGEST_URL),
     user_agent: navigator.userAgent,
     device_info: {

@@ -2,7 +2,8 @@
 export const uuid7 = (now = Date.now()): string => {
   const random = crypto.getRandomValues(new Uint8Array(36));
   const time = now.toString(16).padStart(12, "0");
-  return (time.slice(0, 8) + "-" + time.slice(8) + "-7xxx-yxxx-xxxxxxxxxxxx").replace(/[xy]/g, (letter, at: number) =>
-    (letter === "x" ? random[at]! & 15 : (random[at]! & 3) | 8).toString(16),
+  // A 0 or a 1 becomes any digit, the 8 one of 8, 9, a and b (the variant); the 7 (the version) stays.
+  return (time.slice(0, 8) + "-" + time.slice(8)).concat(
+    "-7000-8000-100000000000".replace(/[018]/g, (digit, at: number) => (+digit ^ (random[at]! & (15 >> (+digit / 4)))).toString(16)),
   );
 };

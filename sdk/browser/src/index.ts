@@ -1,15 +1,21 @@
 /** The package's entry for bundlers: lazy files become chunks of the page's own build. */
 import { createClient } from "./client.ts";
-import type { AnalyticsClient, AnalyticsConfig, LoadModule } from "./types.ts";
+import type { AnalyticsClient, AnalyticsConfig, LazyFiles, Module } from "./types.ts";
 
 /** One line per module: `autocapture: () => import("./modules/autocapture.ts")`. */
-const loaders: Partial<Record<string, () => ReturnType<LoadModule>>> = {};
+const loaders: Partial<Record<string, () => Promise<{ default: Module }>>> = {};
+
+const lazy: LazyFiles = {
+  module_: (name) => loaders[name]!(),
+  fallback_: () => import("./fallback/index.ts"),
+  device_: () => import("./device/index.ts"),
+};
 
 export interface OpenBioCureAnalytics extends AnalyticsClient {}
 
 export class OpenBioCureAnalytics {
   constructor(config: AnalyticsConfig) {
-    Object.assign(this, createClient(config, (name) => loaders[name]!(), () => import("./fallback/index.ts")));
+    Object.assign(this, createClient(config, lazy));
   }
 }
 

@@ -25,7 +25,7 @@ export const withDefaults = (config: AnalyticsConfig, report: (field: string, pr
     flush_interval: 30_000,
     max_retries: 3,
     max_queue_events: 10_000,
-    max_queue_bytes: 2 * 1024 * 1024,
+    max_queue_bytes: 2_000_000,
     low_priority: ["autocapture", "performance", "engagement"],
     websocket_url: base.origin.replace("http", "ws") + "/v1/stream",
     ...config,
@@ -35,7 +35,6 @@ export const withDefaults = (config: AnalyticsConfig, report: (field: string, pr
 
 /** Whose queue, session and device it is, among all on this origin. The key itself is never written down. */
 export const storageName = ({ tenant_id, write_key }: Options): string => {
-  let hash = 0;
-  for (const character of write_key + "") hash = (hash * 31 + character.charCodeAt(0)) % 1e9;
+  const hash = [...`${write_key}`].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) % 1e9, 0);
   return `obc_${tenant_id ?? hash}_`;
 };

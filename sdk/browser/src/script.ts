@@ -1,13 +1,20 @@
 /** The entry for a script tag: one global class; lazy files lie beside this one. */
 import { createClient } from "./client.ts";
+import { page } from "./event.ts";
 import type { AnalyticsConfig } from "./types.ts";
 
-const base = (document.currentScript as HTMLScriptElement | null)?.src ?? location.href;
+const base = (page()?.currentScript as HTMLScriptElement | null)?.src ?? location.href;
 const load = (path: string) => import(new URL(path + ".js", base).href);
+
+const lazy = {
+  module_: (name: string) => load("modules/" + name),
+  fallback_: () => load("fallback"),
+  device_: () => load("device"),
+};
 
 class OpenBioCureAnalytics {
   constructor(config: AnalyticsConfig) {
-    Object.assign(this, createClient(config, (name) => load("modules/" + name), () => load("fallback")));
+    Object.assign(this, createClient(config, lazy));
   }
 }
 

@@ -166,5 +166,10 @@ export interface AnalyticsClient extends ModuleHost {
   destroy(): void;
 }
 
-export type LoadModule = (name: ModuleName) => Promise<{ default: Module }>;
-export type LoadFallback = () => Promise<typeof import("./fallback/index.ts")>;
+/** Loads the files that lie beside the core. */
+export interface LazyFiles {
+  module_(name: ModuleName): Promise<{ default: Module }>;
+  fallback_(): Promise<typeof import("./fallback/index.ts")>;
+  device_(): Promise<typeof import("./device/index.ts")>;
+}
+export type LoadFallback = LazyFiles["fallback_"];

@@ -2,7 +2,7 @@
 import { readLocal, writeLocal } from "../storage.ts";
 
 export interface Cells {
-  get_(name: string): string | null | undefined;
+  get_(name: string): string | undefined;
   set_(name: string, value: string): void;
   /** Forgets who this is. */
   clear_(): void;

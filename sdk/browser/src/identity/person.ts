@@ -3,11 +3,10 @@ import { uuid7 } from "../ids.ts";
 import type { Properties } from "../types.ts";
 import type { Cells } from "./cells.ts";
 
-/** Values that would merge everybody into one person; the server refuses them (docs/events.md). */
-const MERGING =
-  /^["'\s]*(|-1|[0-]+|\(?null\)?|nil|none|undefined|nan|n\/a|unknown|anon(ymous)?|guest|not_authenticated|\[object object\]|true|false|id|user(_?id)?|email|distinct_?id)["'\s]*$/i;
+/** The likeliest values that would merge everybody into one person; the server refuses more of them. */
+const MERGING = /^(0|null|undefined|nan|none|anonymous|guest|true|false|\[object object\]|)$/i;
 
-export const isUserId = (id: unknown): id is string => typeof id === "string" && id.length <= 200 && !MERGING.test(id);
+export const isUserId = (id: unknown): id is string => typeof id === "string" && id.length <= 200 && !MERGING.test(id.trim());
 
 export const anonymousId = (cells: Cells): string => {
   const known = cells.get_("anonymous");

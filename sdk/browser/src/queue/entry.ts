@@ -32,7 +32,8 @@ export const encode = ({ timestamp, ...event }: AnalyticsEvent, p: number): Entr
 const wire = ({ j, t }: Entry): string => `${j.slice(0, -1)},"timestamp":${Math.min(t, Date.now())}}`;
 
 /** What every batch consists of, without the outer braces. */
-export const wireBatch = (entries: Entry[]): string => `"sent_at":${Date.now()},"events":[${entries.map(wire).join()}]`;
+export const wireBatch = (items: { entry_: Entry }[]): string =>
+  `"sent_at":${Date.now()},"events":[${items.map(({ entry_ }) => wire(entry_))}]`;
 
 /** What was stored by others, or long ago, is looked at before it is trusted. */
 export const isEntry = (value: unknown): value is Entry => {

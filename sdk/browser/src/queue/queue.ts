@@ -62,6 +62,7 @@ export const createQueue = (maxEvents: number, maxBytes_: number): Queue => {
     items_: () => [...items.values()],
     add_(added) {
       const evicted: Item[] = [];
+      queue.delete_(idOf(added));
       items.set(idOf(added), added);
       bytes += added.size_;
       for (const importance of [0, 1]) {

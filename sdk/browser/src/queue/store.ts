@@ -37,7 +37,6 @@ export const createStore = (name: string, load: LoadFallback): StoreUser => {
   return (call) =>
     attempt(call)
       .catch(() => {
-        opened?.then((store) => store.close_(), () => {});
         opened = undefined;
         return attempt(call);
       })

@@ -17,13 +17,10 @@ export interface Answer {
   retryAfter_?: number;
 }
 
-const batchOf = (items: Item[]) => wireBatch(items.map((item) => item.entry_));
-
 const send = async (url: string, type: string, body: BodyInit, request: RequestInit): Promise<Answer> => {
   try {
     const response = await fetch(url, {
       method: "POST",
-      credentials: "omit",
       body,
       ...request,
       headers: { "Content-Type": type, ...request.headers },
@@ -38,7 +35,7 @@ const send = async (url: string, type: string, body: BodyInit, request: RequestI
 };
 
 export const post = async (url: string, key: string, items: Item[]): Promise<Answer> => {
-  const text = `{${batchOf(items)}}`;
+  const text = `{${wireBatch(items)}}`;
   const zip = text.length > WORTH_ZIPPING && globalThis.CompressionStream;
   return send(
     url,
@@ -53,11 +50,11 @@ export const post = async (url: string, key: string, items: Item[]): Promise<Ans
 
 /**
  * Sends what outlives the page. text/plain and the key in the body: a preflight would not be answered in time. A
- * beacon, where keepalive is missing or its room is taken, tells nobody what came of it.
+ * beacon, where keepalive is missing, tells nobody what came of it.
  */
 export const handOver = async (url: string, key: string, items: Item[]): Promise<Answer> => {
-  const text = `{"key":${JSON.stringify(key)},${batchOf(items)}}`;
-  const answer = "keepalive" in Request.prototype ? await send(url, "text/plain", text, { keepalive: true }) : { status_: 0 };
-  if (!answer.status_) navigator.sendBeacon?.(url, text);
-  return answer;
+  const text = `{"key":${JSON.stringify(key)},${wireBatch(items)}}`;
+  if ("keepalive" in Request.prototype) return send(url, "text/plain", text, { keepalive: true });
+  navigator.sendBeacon(url, text);
+  return { status_: 0 };
 };

@@ -28,10 +28,9 @@ export const createSender = (
   queue: Queue,
   { settled_, rules_ }: Pick<SocketOwner, "settled_" | "rules_">,
 ): Sender => {
-  const { write_key, batch_size, batch_url } = options;
+  let { write_key, batch_size, batch_url, websocket_url } = options;
   const connecting = createBackoff();
   const delivering = createBackoff();
-  let { websocket_url } = options;
   let socket: Socket | undefined;
   let running = false;
   let posting = false;
@@ -78,12 +77,12 @@ export const createSender = (
     rules_,
     ready_() {
       failures = 0;
+      connecting.reset_();
       pump();
     },
     settled_(items, results) {
       // One that answers nothing must not be asked again at once.
-      if (!results?.length) return owner.retry_(0);
-      connecting.reset_();
+      if (!results?.[0]) return owner.retry_(0);
       delivering.reset_();
       limit = Math.min(batch_size, limit * 2);
       settled_(items, results);
@@ -131,7 +130,7 @@ export const createSender = (
     mark(items, State.Free);
     posting = false;
     if (status_ === 200) owner.settled_(items, results_);
-    else if ([400, 413, 415, 422].includes(status_)) owner.unreadable_(items, "http_" + status_);
+    else if (status_ === 400 || status_ === 413) owner.unreadable_(items, "http_" + status_);
     else if (status_ === 401 || status_ === 403) pause(REFUSED_PAUSE);
     else owner.retry_(retryAfter_);
   };

@@ -59,7 +59,7 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
 
   const end = (code = 0) => {
     clearInterval(timer);
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onmessage = socket.onclose = null;
     socket.close();
     sent.forEach(({ items_ }) => mark(items_, State.Free));
     owner.closed_(code);
@@ -91,7 +91,7 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
     if (config) owner.rules_(config);
     credits = frame.credits || credits;
     if (type === "ready") owner.ready_();
-    if (type === "reconnect") leaving = true;
+    leaving ||= type === "reconnect";
     if (type === "error" && sent.size) {
       // It does not say which batch it was: that is known only when there is one.
       const [first, second] = sent.values();
@@ -114,7 +114,7 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
     send_(items) {
       sent.set(++seq, { items_: items, at_: performance.now() });
       mark(items, State.Sent);
-      socket.send(`{"type":"events","seq":${seq},${wireBatch(items.map((item) => item.entry_))}}`);
+      socket.send(`{"type":"events","seq":${seq},${wireBatch(items)}}`);
     },
     end_: end,
   };

@@ -1,0 +1,18 @@
+/**
+ * Browser, system and kind of device: Client Hints first, then the User-Agent string. A file of its own that every
+ * page loads once; what is tracked a moment before it is there, the server completes out of `user_agent`.
+ */
+import type { DeviceInfo } from "../types.ts";
+import { type ClientHints, readHints } from "./hints.ts";
+import { parseUserAgent } from "./user-agent.ts";
+
+export interface BrowserNames {
+  userAgent: string;
+  maxTouchPoints?: number;
+  userAgentData?: ClientHints;
+}
+
+export const readDevice = async ({ userAgent, maxTouchPoints, userAgentData }: BrowserNames): Promise<DeviceInfo> => ({
+  ...parseUserAgent(userAgent, maxTouchPoints ?? 0),
+  ...(userAgentData && (await readHints(userAgentData))),
+});

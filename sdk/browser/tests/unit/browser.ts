@@ -1,0 +1,96 @@
+/** A browser's globals for unit tests: storage, a socket that is led by hand, and a client in it. */
+import { IDBFactory } from "fake-indexeddb";
+import { vi } from "vitest";
+import { createClient } from "../../src/client.ts";
+import type { AnalyticsClient, AnalyticsConfig, AnalyticsEvent, LazyFiles } from "../../src/types.ts";
+
+export class FakeStorage {
+  [key: string]: unknown;
+  getItem(key: string): string | null {
+    return Object.hasOwn(this, key) ? (this[key] as string) : null;
+  }
+  setItem(key: string, value: string): void {
+    this[key] = String(value);
+  }
+  removeItem(key: string): void {
+    delete this[key];
+  }
+}
+
+interface EventsFrame {
+  type: string;
+  seq: number;
+  events: AnalyticsEvent[];
+}
+
+export class FakeSocket {
+  static all: FakeSocket[] = [];
+  static get last(): FakeSocket {
+    return FakeSocket.all.at(-1)!;
+  }
+  readonly frames: EventsFrame[] = [];
+  onopen: (() => void) | null = null;
+  onmessage: ((message: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  closed = false;
+  constructor(readonly url: string) {
+    FakeSocket.all.push(this);
+  }
+  send(text: string): void {
+    this.frames.push(JSON.parse(text) as EventsFrame);
+  }
+  close(): void {
+    this.closed = true;
+  }
+  get batches(): EventsFrame[] {
+    return this.frames.filter((frame) => frame.type === "events");
+  }
+  hear(frame: object): void {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+  ready(credits = 8): void {
+    this.onopen?.();
+    this.hear({ type: "ready", credits, config: { enabled: true, tracking_level: "standard", excluded_events: [], sampling_rate: 1 } });
+  }
+  ack(batch: EventsFrame, result = "accepted"): void {
+    this.hear({ type: "ack", seq: batch.seq, credits: 8, results: batch.events.map(() => ({ result })) });
+  }
+}
+
+export const lazy: LazyFiles = {
+  module_: () => Promise.reject(new Error("no modules here")),
+  fallback_: () => import("../../src/fallback/index.ts"),
+  device_: () => import("../../src/device/index.ts"),
+};
+
+/** Fresh globals; `navigator` may be changed by the caller. */
+export const openBrowser = (navigator: object = {}): { storage: FakeStorage; window: EventTarget } => {
+  const storage = new FakeStorage();
+  const window = new EventTarget();
+  FakeSocket.all = [];
+  vi.stubGlobal("document", { URL: "https://shop.example/cart?x=1", referrer: "", title: "Cart", hidden: false });
+  vi.stubGlobal("location", { href: "https://shop.example/cart" });
+  vi.stubGlobal("screen", { width: 1, height: 2 });
+  vi.stubGlobal("innerWidth", 3);
+  vi.stubGlobal("innerHeight", 4);
+  vi.stubGlobal("localStorage", storage);
+  vi.stubGlobal("indexedDB", new IDBFactory());
+  vi.stubGlobal("WebSocket", FakeSocket);
+  vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
+  vi.stubGlobal("BroadcastChannel", undefined);
+  vi.stubGlobal("BroadcastChannel", class { postMessage() {} close() {} });
+  vi.stubGlobal("navigator", { userAgent: "Mozilla/5.0 Firefox/130.0", language: "en", onLine: true, locks: freeLocks(), ...navigator });
+  return { storage, window };
+};
+
+const freeLocks = () => ({
+  request: (_name: string, _options: object, hold: () => Promise<void>) => Promise.resolve().then(hold),
+});
+
+export const newClient = (config: Partial<AnalyticsConfig> = {}): AnalyticsClient =>
+  createClient({ endpoint: "https://a.example/api/analytics", write_key: "wk_live_secretkey", tenant_id: "t1", ...config }, lazy);
+
+/** Lets every pending promise and database call happen. */
+export const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
