@@ -1,5 +1,6 @@
 import { defineConfig } from "@playwright/test";
 
+process.env["OBC_WALK_SEED"] ??= String(Date.now() % 1e6);
 const seconds = Number(process.env["OBC_WALK_SECONDS"] ?? 60);
 
 export default defineConfig({

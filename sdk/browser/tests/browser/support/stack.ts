@@ -44,7 +44,7 @@ export class Stack {
   /** Changes the tenant's rules. */
   async configure(change: object): Promise<void> {
     const headers = { Authorization: `Bearer ${this.secretKey}`, "Content-Type": "application/json" };
-    const response = await fetch(`${this.url}/v1/config`, { method: "PATCH", headers, body: JSON.stringify(change) });
+    const response = await fetch(`${this.url}/v1/config`, { method: "PATCH", headers, body: JSON.stringify({ config: change }) });
     if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   }
 }
