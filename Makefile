@@ -13,7 +13,7 @@ export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
-	test-contract test-e2e test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check sdk-build sdk-size sdk-test bench-query clean
+	test-contract test-e2e test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check sdk-build sdk-size sdk-test sdk-test-browser bench-sdk bench-query clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -135,6 +135,12 @@ sdk-test: node_modules/.ready ## Check the browser SDK's types and run its unit 
 	npm run --silent type --workspace sdk/browser
 	npm run --silent test --workspace sdk/browser
 
+sdk-test-browser: .venv/.ready sdk-build ## Run the browser SDK in Chromium against the real stack (OBC_WALK_SECONDS=60, OBC_WALK_SEED)
+	npm run --silent test:browser --workspace sdk/browser
+
+bench-sdk: sdk-build ## Measure what track() costs a page; fails at a p99 of 0.2 ms
+	npm run --silent bench --workspace sdk/browser
+
 bench-query: .venv/.ready ## Ask every question three ways: the service, by hand, PostgreSQL (EVENTS=10000000)
 	$(BIN)/python -m bench.query --events $(or $(EVENTS),1000000)
 
@@ -142,4 +148,4 @@ bench-%: .venv/.ready ## Run a benchmark of bench/, e.g. make bench-indexes
 	$(BIN)/python -m bench.$(subst -,_,$*) $(ARGS)
 
 clean: ## Remove environments and caches (not .obc/: that is make reset)
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf node_modules sdk/browser/dist .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -88,7 +88,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   const setUser = (user_id: string) => {
     const good = isUserId(user_id);
     if (good) cells.set_("user", user_id);
-    else debug("bad user_id", user_id);
+    else debug("user_id", user_id);
     return good;
   };
 
@@ -175,7 +175,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       try {
         cells.set_("super", JSON.stringify({ ...superProperties(cells), ...properties }));
       } catch (error) {
-        debug("register", error);
+        debug(error);
       }
     },
     optOut: () => setConsent("denied"),

@@ -99,7 +99,7 @@ export const createDelivery = (
   const add = (item: Item) => {
     // What another tab has told us or stored is a copy, unless it is this tab that sends.
     const evicted = queue.add_(item).filter((one) => fresh.delete(one) || leads || !one.saved_);
-    evicted.forEach((one) => lose(one, "evicted", { code: "queue_full" }));
+    evicted.forEach((one) => lose(one, "evicted", { code: "evicted" }));
     forget(evicted.map(idOf));
   };
 

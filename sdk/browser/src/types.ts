@@ -49,7 +49,7 @@ export interface TenantRules {
   version?: number;
 }
 
-/** What became of an event that was not stored. `code` is the server's, or `evicted`, `consent`, `too_big`. */
+/** What became of an event that was not stored. `code` is the server's, or `evicted`, `consent`, `before_send`. */
 export interface Loss {
   event_id: string;
   outcome: "dropped" | "rejected" | "evicted" | "refused";

@@ -18,7 +18,7 @@ export const anonymousId = (cells: Cells): string => {
 
 export const superProperties = (cells: Cells): Properties => {
   try {
-    return JSON.parse(cells.get_("super")!) as Properties;
+    return JSON.parse(cells.get_("super") ?? "{}") as Properties;
   } catch {
     return {};
   }

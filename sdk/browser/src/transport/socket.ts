@@ -72,7 +72,7 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
       end();
     } else if (credits && now - beat >= HEARTBEAT) {
       beat = now;
-      say({ type: "heartbeat", timestamp: Date.now() });
+      say({ type: "heartbeat" });
     }
   }, CHECK);
 
