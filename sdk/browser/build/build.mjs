@@ -11,8 +11,9 @@ const target = ["chrome108", "firefox108", "safari16.2"];
 /** Private members end in `_` and get short names, the same ones in every file: files pass such objects around. */
 const privateMembers = { mangleProps: /[a-z]_$/i, mangleCache: {} };
 
-const modules = readdirSync(`${root}src/modules`)
-  .filter((name) => name.endsWith(".ts"))
+const modules = readdirSync(`${root}src`, { recursive: true })
+  .filter((path) => /^modules\/[^/]+\.ts$/.test(path))
+  .map((path) => path.slice("modules/".length))
   .map((name) => name.slice(0, -3));
 
 /** Built file of a lazily imported one, seen from `dist/`. */
