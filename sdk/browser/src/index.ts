@@ -6,7 +6,8 @@ import type { AnalyticsClient, AnalyticsConfig, LazyFiles, Module } from "./type
 const loaders: Partial<Record<string, () => Promise<{ default: Module }>>> = {};
 
 const lazy: LazyFiles = {
-  module_: (name) => loaders[name]!(),
+  // async: a module that is not there is a rejection like one that cannot be loaded, never thrown into the page.
+  module_: async (name) => loaders[name]!(),
   fallback_: () => import("./fallback/index.ts"),
   device_: () => import("./device/index.ts"),
 };
