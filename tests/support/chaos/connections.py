@@ -5,6 +5,7 @@ Several batches may be under way at once. Every send has a deadline; whatever go
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -76,7 +77,7 @@ class RestConnection:
         await self._session.close()
 
 
-class _Stream:
+class _Stream(ABC):
     """What both stream clients share: answers find their batch by number, and an end fails all that wait."""
 
     way = ""
@@ -150,17 +151,17 @@ class _Stream:
             self._reader = None
         await self._close()
 
-    async def _open(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _open(self) -> None: ...
 
-    async def _write(self, seq: int, events: Sequence[Event]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _write(self, seq: int, events: Sequence[Event]) -> None: ...
 
-    async def _read(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _read(self) -> None: ...
 
-    async def _close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _close(self) -> None: ...
 
 
 class SocketConnection(_Stream):
