@@ -46,7 +46,7 @@ class LogTail:
     """The newest entries.
 
     Attributes:
-        done: the last batch that is in completely; None = none.
+        done: the last batch that is said to be in, if it is the newest or the one before; None = none.
         open: a batch after it that may be in, in part or not at all; None = none.
     """
 
@@ -75,7 +75,7 @@ def read_done_after(handle: Handle, number: int) -> list[Batch]:
 
 
 def write_intent(handle: Handle, batch: Batch) -> None:
-    """Says that a batch is about to be inserted. Blocking."""
+    """Says that a batch is about to be inserted, and so that all before it are in. Blocking."""
     _write(handle, "intent", batch)
 
 

@@ -1,8 +1,9 @@
 """The projector: follows PostgreSQL's horizon and copies every event into the read model exactly once.
 
-Per batch: write down what comes (`intent`: a range of transaction ids and a token), insert the rows with that token,
-write down that it is in (`done`). A crash anywhere leaves at most one open intent; the next start repeats it with the
-same token, and the engine adds what is missing and drops what it has.
+Per batch: write down what comes (`intent`: a range of transaction ids and a token), then insert the rows with that
+token. The next batch's intent says that this one is in; when no next one waits, an entry of its own does (`done`). A
+crash anywhere leaves at most one open intent; the next start repeats it with the same token, and the engine adds what
+is missing and drops what it has.
 
 While one batch goes in, the next one is read: PostgreSQL and the engine work at the same time.
 """
@@ -60,6 +61,7 @@ class Projector:
         self._horizon = 0
         self._horizon_moved_at = clock.monotonic()
         self._seen_at: float | None = None
+        self._noted = 0  # the last batch that the log says is in
 
     async def run(self) -> None:
         """Follows for ever. With a shared read model one process leads and the others follow its log."""
@@ -148,8 +150,10 @@ class Projector:
             first = Batch(0, 0, 0, "", (), uuid.uuid4().hex[:12], identity)
             await worker.do(lambda handle: log.write_done(handle, first))
             self._freshness.started(first.generation, 0)
+            self._noted = first.number
             return first
         self._freshness.started(newest.generation, newest.lo if tail.open else newest.hi)
+        self._noted = tail.done.number if tail.done else 0
         if tail.open is None:
             return newest
         metrics.REDONE_BATCHES.inc()
@@ -161,6 +165,8 @@ class Projector:
         """Copies what waits until nothing more does: the last batch, and whether anything was copied."""
         loaded = await self._load_next(connection, last)
         if loaded is None:
+            if last.number != self._noted:
+                await self._note(worker, last)
             # Nothing to copy: remembered here only, for a log entry per idle look would wear the disk.
             self._freshness.projected(max(last.hi, self._horizon), ())
             return replace(last, hi=max(last.hi, self._horizon)), False
@@ -205,19 +211,19 @@ class Projector:
         return await self._insert(worker, loaded)
 
     async def _insert(self, worker: "_Worker", loaded: "_Loaded") -> Batch:
-        batch, data = loaded.batch, loaded.data
-
-        def insert(handle: Handle) -> Batch:
-            insert_rows(handle, data, batch.token)
-            done = replace(batch, tenants=tenants_of(data))
-            log.write_done(handle, done)
-            return done
-
-        done = await worker.do(insert)
+        data = loaded.data
+        done = replace(loaded.batch, tenants=tenants_of(data))
+        await worker.do(lambda handle: insert_rows(handle, data, done.token))
+        if not self._warehouse.embedded:
+            await self._note(worker, done)  # others follow the log, and shall not wait for the next batch
         self._freshness.projected(done.hi, done.tenants)
         metrics.PROJECTED_BATCHES.inc()
         metrics.PROJECTED_EVENTS.inc(data.count(b"\n"))
         return done
+
+    async def _note(self, worker: "_Worker", done: Batch) -> None:
+        await worker.do(lambda handle: log.write_done(handle, done))
+        self._noted = done.number
 
     def _measure(self, horizon: Horizon, last: Batch, *, waiting: bool) -> None:
         now = self._clock.monotonic()
