@@ -23,6 +23,9 @@ RETENTION = ("expired_partitions", "expired_events")
 # As of noon of a day in the middle of a month.
 NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
+_ROWS_READ_IN_SEQUENCE = (
+    "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'analytics_events%'"
+)
 
 
 def clock_at(moment: datetime) -> ManualClock:
@@ -213,3 +216,22 @@ async def test_no_other_role_may_run_what_destroys(database: str) -> None:
     )
     assert {row["rolname"] for row in rows} == {"obc_worker"}
     assert len({row["proname"] for row in rows}) == 5
+
+
+async def test_who_has_something_expired_is_found_without_reading_every_event(database: str) -> None:
+    # given many events of which none is expired
+    tenant = await new_tenant(database, 30)
+    await store_events(database, tenant, [NOW - timedelta(minutes=minute) for minute in range(2000)])
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("VACUUM (ANALYZE) analytics_events")
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        before = await connection.fetchval(_ROWS_READ_IN_SEQUENCE)
+        # when they are looked for
+        found = await connection.fetch("SELECT obc_tenants_with_expired_events($1)", NOW)
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        # then no table was read from end to end
+        assert found == []
+        assert await connection.fetchval(_ROWS_READ_IN_SEQUENCE) == before
+    finally:
+        await connection.close()

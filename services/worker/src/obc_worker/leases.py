@@ -99,6 +99,12 @@ class Leases:
         return Lease(key, row["fence_token"], row["attempts"], row["last_error"], row["progress"])
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection without a lease, to read only."""
+        async with self._pool.acquire(timeout=_TURN_TIMEOUT) as connection:
+            yield connection
+
+    @asynccontextmanager
     async def transaction(self, lease: Lease) -> AsyncIterator[Connection]:
         """A transaction that only the holder of the lease can have. Raises LeaseLostError."""
         async with self._pool.acquire(timeout=_TURN_TIMEOUT) as connection, connection.transaction():

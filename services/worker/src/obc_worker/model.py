@@ -61,6 +61,14 @@ class Work(Protocol):
         """What the share's last worker saved."""
         ...
 
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection to find out what is to be done. It holds no lease, and so needs no transaction id: the read
+        model waits for every open one. What it finds may be out of date when it is acted on.
+
+        Raises StoppedError.
+        """
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """A transaction that holds the lease: it commits only if nobody else has claimed the job before.
 

@@ -151,6 +151,13 @@ class _FencedWork:
         return self._lease.progress
 
     @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        if self._stopping.is_set():
+            raise StoppedError
+        async with self._leases.connection() as connection:
+            yield connection
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         if self._stopping.is_set():
             raise StoppedError

@@ -23,7 +23,7 @@ class ExpiredBadRows:
     async def run(self, work: Work) -> None:
         """Deletes until nothing is expired."""
         as_of = moment(self._clock.now_ms())
-        async with work.transaction() as connection:
+        async with work.read() as connection:
             rows = await connection.fetch(
                 "SELECT obc_tenants_with_expired_bad_rows($1, $2) AS tenant_id", self._keep_days, as_of
             )

@@ -24,7 +24,7 @@ class ExpiredEvents:
     async def run(self, work: Work) -> None:
         """Deletes until nothing is expired."""
         as_of = moment(self._clock.now_ms())
-        async with work.transaction() as connection:
+        async with work.read() as connection:
             rows = await connection.fetch("SELECT obc_tenants_with_expired_events($1) AS tenant_id", as_of)
 
         async def delete(tenant_id: UUID) -> None:

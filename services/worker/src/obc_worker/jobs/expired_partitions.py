@@ -24,7 +24,7 @@ class ExpiredPartitions:
     async def run(self, work: Work) -> None:
         """Drops what may be dropped, one partition a transaction."""
         as_of = moment(self._clock.now_ms())
-        async with work.transaction() as connection:
+        async with work.read() as connection:
             rows = await connection.fetch("SELECT month_name, tenant_id FROM obc_expired_partitions($1)", as_of)
 
         async def drop(partition: tuple[str, UUID | None]) -> None:
