@@ -5,6 +5,7 @@ What is left after them counts against the daily quota (`quota`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -120,6 +121,7 @@ def _strip_to_minimal(event: Event) -> Sequence[str]:
     return stripped
 
 
+@lru_cache(maxsize=4096)  # the same pages again and again
 def page_path(url: str) -> str:
     """The path of a page's address, without host, query and fragment; empty when there is none."""
     if not url:

@@ -20,6 +20,8 @@ _PARAMETER = re.compile(r"([?&#;])([^=&#;?\s]{1,200})=([^&#;\s]*)")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@]{1,200}@")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
+_CACHED_ADDRESS = 512  # characters: 8 MB at most are remembered
+
 _SHORTEST_CARD = 13
 _SMALLEST_CARD = 2 * 10**12
 
@@ -148,8 +150,8 @@ def scrub_event(event: Event) -> bool:
     """Scrubs a valid event in place; True when anything was redacted."""
     properties = scrub_object(event.properties)
     device_info = scrub_object(event.device_info)
-    page_url = scrub_text(event.page_url) if event.page_url else ""
-    referrer = scrub_text(event.referrer) if event.referrer else ""
+    page_url = _scrub_address(event.page_url)
+    referrer = _scrub_address(event.referrer)
     changed = (
         properties is not event.properties
         or device_info is not event.device_info
@@ -158,6 +160,14 @@ def scrub_event(event: Event) -> bool:
     )
     event.properties, event.device_info, event.page_url, event.referrer = properties, device_info, page_url, referrer
     return changed
+
+
+def _scrub_address(url: str) -> str:
+    return _known_address(url) if len(url) <= _CACHED_ADDRESS else scrub_text(url)
+
+
+# People go to the same pages again and again.
+_known_address = lru_cache(maxsize=8192)(scrub_text)
 
 
 def _scrub_parameter(match: re.Match[str]) -> str:

@@ -34,7 +34,7 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
         32, ge=1, description="Questions of one tenant under way or waiting; more are refused with TENANT_BUSY."
     )
     answer_cache_seconds: int = Field(300, ge=0, description="How long an answer is kept in Redis; 0 = no cache.")
-    projector_poll_ms: int = Field(250, ge=10, description="Pause between two looks for new events, milliseconds.")
+    projector_poll_ms: int = Field(300, ge=10, description="Pause between two looks for new events, milliseconds.")
     projector_batch_rows: int = Field(
         20_000, ge=1, description="Events copied at once; one transaction is never split."
     )
