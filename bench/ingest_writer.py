@@ -23,12 +23,13 @@ from obc_common.ids import uuid7
 from obc_common.postgres import Pool, create_pool
 from obc_dev.servers.ports import free_ports
 from obc_dev.servers.postgres import PostgresServer
+from obc_ingest.event_lines import copy_lines, event_line
 from obc_ingest.flush import Flusher
 from obc_ingest.limits import Limits
 from obc_ingest.model import Event
 from obc_ingest.partitions import Partitions
 from obc_ingest.scrub import scrub_event
-from obc_ingest.store import EVENT_COLUMNS, EventStore, event_row
+from obc_ingest.store import EventStore
 from obc_ingest.useragent import correct_device_info
 from obc_ingest.validate import Reception, validate
 from obc_ingest.writer import GroupCommitWriter, WriterLimits
@@ -84,8 +85,7 @@ async def copy_only(pool: Pool, events: list[Event], batch: int, senders: int) -
     async def send(mine: list[list[Event]]) -> None:
         for part in mine:
             async with pool.acquire() as connection, connection.transaction():
-                rows = [event_row(event) for event in part]
-                await connection.copy_records_to_table("analytics_events", records=rows, columns=EVENT_COLUMNS)
+                await copy_lines(connection, [event_line(event) for event in part])
 
     started = time.perf_counter()
     await asyncio.gather(*(send(batches[n::senders]) for n in range(senders)))

@@ -16,10 +16,10 @@ with atheris.instrument_imports(include=["obc_ingest", "obc_gateway"]):
     from obc_gateway.sockets.frames import parse_frame
     from obc_ingest.bad_rows import bad_row
     from obc_ingest.decode import decode_body, decode_frame
+    from obc_ingest.event_lines import event_line
     from obc_ingest.limits import Limits
     from obc_ingest.model import Rejected
     from obc_ingest.scrub import scrub_event
-    from obc_ingest.store import event_row
     from obc_ingest.validate import Reception, validate
 
 import orjson
@@ -47,12 +47,14 @@ def validator(data: bytes) -> None:
         assert rejected.code.islower()
         return
     scrub_event(event)
-    for value in event_row(event):
-        if isinstance(value, str):
-            assert "\0" not in value
-            value.encode()
-        if isinstance(value, bytes):
-            assert b"\\u0000" not in value or b"\\\\u0000" in value
+    line = event_line(event)
+    line.encode()
+    assert "\0" not in line
+    # One backslash of JSON is two of COPY; an escaped NUL is what jsonb refuses.
+    assert "\\\\u0000" not in line or "\\\\\\\\u0000" in line
+    # One line of as many fields as there are columns, whatever is inside them.
+    assert line.count("\n") == 1
+    assert line.count("\t") == 19
     assert event.event_id == event.event_id.lower()
     assert event.user_id != "null"
 

@@ -21,7 +21,9 @@ from obc_ingest.store import EventStore
 from obc_ingest.validate import Reception, validate
 from tests.support.ingest import now_ms
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+# What means something in COPY's text form, next to any text at all.
+_SPECIAL = ("\\N", "\\.", "\\", "\\\\t", "a\tb", "a\nb", "a\r\nb", "\x0b")
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(_SPECIAL)
 NUMBER = st.integers(-(2**53), 2**53) | st.floats(-1e15, 1e15, allow_nan=False)
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBER | TEXT,

@@ -20,7 +20,7 @@ _PARAMETER = re.compile(r"([?&#;])([^=&#;?\s]{1,200})=([^&#;\s]*)")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@]{1,200}@")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-_CACHED_ADDRESS = 512  # characters: 8 MB at most are remembered
+_CACHED_ADDRESS = 256  # characters: some 16 MB at most are remembered
 
 _SHORTEST_CARD = 13
 _SMALLEST_CARD = 2 * 10**12
@@ -167,7 +167,7 @@ def _scrub_address(url: str) -> str:
 
 
 # People go to the same pages again and again.
-_known_address = lru_cache(maxsize=8192)(scrub_text)
+_known_address = lru_cache(maxsize=16_384)(scrub_text)
 
 
 def _scrub_parameter(match: re.Match[str]) -> str:

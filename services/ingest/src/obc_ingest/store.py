@@ -5,13 +5,12 @@ two replicas that write overlapping batches then wait for each other in the same
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import asyncpg
-import orjson
 
 from obc_common.postgres import Connection, Pool
+from obc_ingest.event_lines import copy_lines, event_line
 from obc_ingest.model import BadRow, Event
 from obc_ingest.partitions import Partitions, month_of
 from obc_ingest.timestamps import utc
@@ -37,28 +36,6 @@ FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, event_id)
 JOIN event_ids ids ON ids.tenant_id = wanted.tenant_id AND ids.event_id = wanted.event_id
 """
 
-EVENT_COLUMNS = (
-    "tenant_id",
-    "event_id",
-    "user_id",
-    "anonymous_id",
-    "session_id",
-    "event_name",
-    "event_category",
-    "properties",
-    "timestamp",
-    "sent_at",
-    "received_at",
-    "skew_ms",
-    "event_time",
-    "page_url",
-    "referrer",
-    "user_agent",
-    "ip_hash",
-    "device_info",
-    "correlation_id",
-    "sample_rate",
-)
 _BAD_ROW_COLUMNS = (
     "tenant_id",
     "received_at",
@@ -100,21 +77,21 @@ class EventStore:
             asyncpg.PostgresError, asyncpg.InterfaceError, OSError: nothing was stored, or (connection lost during the
                 commit) nobody knows; sending the same ids again is safe.
         """
-        rows = [event_row(event) for event in events]
-        await self._partitions.ensure({month_of(row[12]) for row in rows})
+        lines = [event_line(event) for event in events]
+        await self._partitions.ensure({month_of(utc(event.event_time_ms)) for event in events})
         async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
             duplicates: dict[str, int] = {}
             if events:
                 fresh = await self._insert_ids(connection, events)
                 if fresh is not None:
-                    pairs = list(zip(events, rows, strict=True))
-                    rows = [row for event, row in pairs if key_of(event) in fresh]
+                    pairs = list(zip(events, lines, strict=True))
+                    lines = [line for event, line in pairs if key_of(event) in fresh]
                     known = [event for event in events if key_of(event) not in fresh]
                     # An id that leaves the ledger at this very moment was known all the same: its event is not stored.
                     duplicates = {key_of(event): event.fingerprint for event in known}
                     duplicates |= await self._stored_fingerprints(connection, known)
-            if rows:
-                await connection.copy_records_to_table("analytics_events", records=rows, columns=EVENT_COLUMNS)
+            if lines:
+                await copy_lines(connection, lines)
             if bad_rows:
                 await connection.copy_records_to_table(
                     "bad_rows", records=[_bad_row(row) for row in bad_rows], columns=_BAD_ROW_COLUMNS
@@ -147,36 +124,6 @@ class EventStore:
 def is_missing_partition(error: BaseException) -> bool:
     """True when a month's partition is gone, which PostgreSQL reports as a check violation of no constraint."""
     return isinstance(error, asyncpg.CheckViolationError) and not error.constraint_name
-
-
-def event_row(event: Event) -> tuple[Any, ...]:
-    """In the order of EVENT_COLUMNS. Absent texts are NULL."""
-    return (
-        event.tenant_id,
-        event.event_id,
-        event.user_id or None,
-        event.anonymous_id or None,
-        event.session_id or None,
-        event.event_name,
-        event.event_category,
-        orjson.dumps(event.properties),
-        utc(event.timestamp_ms),
-        _moment(event.sent_at_ms),
-        utc(event.received_at_ms),
-        event.skew_ms,
-        utc(event.event_time_ms),
-        event.page_url or None,
-        event.referrer or None,
-        event.user_agent or None,
-        event.ip_hash or None,
-        orjson.dumps(event.device_info),
-        event.correlation_id or None,
-        event.sample_rate,
-    )
-
-
-def _moment(ms: int) -> datetime | None:
-    return utc(ms) if ms else None
 
 
 def _bad_row(row: BadRow) -> tuple[Any, ...]:
