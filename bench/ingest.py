@@ -229,7 +229,7 @@ def table(result: Mapping[str, Any]) -> None:
 async def main() -> None:
     """Starts the stack, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ingest", type=int, default=1, help="ingest processes")
+    parser.add_argument("--ingest", type=int, default=os.cpu_count() or 1, help="ingest processes, default one per core")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--only", default="", help="e.g. rest,grpc: only these, for profiling")
     arguments = parser.parse_args()
