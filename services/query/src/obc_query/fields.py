@@ -116,7 +116,7 @@ def property_number(key: str) -> str:
 
 
 def _number_at(path: str) -> str:
-    return f"coalesce(toFloat64({path}.:Int64), {path}.:Float64, toFloat64({path}.:UInt64))"
+    return f"coalesce({path}.:Float64, toFloat64({path}.:Int64), toFloat64({path}.:UInt64))"
 
 
 def _property_field(name: str, key: str) -> Field:

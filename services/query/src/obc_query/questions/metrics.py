@@ -288,24 +288,23 @@ def _sessions_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
 
 def _performance_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
     binder = Binder()
-    names = [binder.bind(metric.argument, "String") for metric in metrics]
-    numbers = [
-        f"quantileExactInclusiveIf({metric.level:g})(number, name = {name})"
-        for metric, name in zip(metrics, names, strict=True)
-    ]
+    names = {metric.argument: binder.bind(metric.argument, "String") for metric in metrics}
+    # No number is no measurement: percentiles pass NULL over.
+    if len(names) == 1:
+        numbers = [f"ifNull(quantileExactInclusive({metric.level:g})(number), nan)" for metric in metrics]
+    else:
+        numbers = [
+            f"ifNull(quantileExactInclusiveIf({metric.level:g})(number, name = {names[metric.argument]}), nan)"
+            for metric in metrics
+        ]
     measurements = Select(
         columns=[
             f"{shape.bucket(EVENT_MS, binder)} AS bucket",
             f"{shape.value(binder)} AS value",
-            f"ifNull({MEASUREMENT_NAME}, '') AS name",
-            f"assumeNotNull({MEASUREMENT_VALUE}) AS number",
+            f"{MEASUREMENT_NAME} AS name",
+            f"{MEASUREMENT_VALUE} AS number",
         ],
-        source=shape.events(
-            binder,
-            IS_MEASUREMENT,
-            f"ifNull({MEASUREMENT_NAME}, '') IN ({', '.join(names)})",
-            f"isNotNull({MEASUREMENT_VALUE})",
-        ),
+        source=shape.events(binder, IS_MEASUREMENT, f"{MEASUREMENT_NAME} IN ({', '.join(names.values())})"),
     )
     terms: dict[str, tuple[int, int | None]] = {metric.name: (index, None) for index, metric in enumerate(metrics)}
     select = _grouped(shape, measurements, "bucket", "value", numbers)
