@@ -29,10 +29,15 @@ class ReadModel:
     freshness: Freshness
     clock: Clock
 
-    def projector(self, *, batch_rows: int = 20_000) -> Projector:
+    def projector(self, *, batch_rows: int = 20_000, poll_seconds: float = 0.02) -> Projector:
         """A projector as a process has it, after a start."""
         return Projector(
-            self.warehouse, self.projector_pool, self.freshness, self.clock, poll_seconds=0.02, batch_rows=batch_rows
+            self.warehouse,
+            self.projector_pool,
+            self.freshness,
+            self.clock,
+            poll_seconds=poll_seconds,
+            batch_rows=batch_rows,
         )
 
     async def catch_up(self) -> int:

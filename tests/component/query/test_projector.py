@@ -1,5 +1,6 @@
 """The projector copies every committed event exactly once, whatever happens in between."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -14,6 +15,7 @@ from obc_query.projection.writer import insert_rows
 from obc_query.schema import drop_tables
 from obc_query.warehouse import Handle
 from tests.support.databases import Databases
+from tests.support.eventually import eventually
 from tests.support.read_model import ReadModel, open_read_model
 from tests.support.stored_events import Stored, ensure_partitions, insert_events, insert_with
 
@@ -129,6 +131,48 @@ async def test_a_failure_at_any_step_is_made_good_by_the_next_start(
     # Then the next start makes it whole
     await read_model.projector().catch_up()
     assert counts(read_model) == (40, 40)
+
+
+@pytest.mark.parametrize("kept", ["rows", "token"])
+async def test_what_the_engine_has_not_synced_of_its_tokens_changes_nothing(
+    read_model: ReadModel, tenant_id: str, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    # Given a power cut after an insert, which leaves the rows without their token or the token without its rows
+    await insert_events(read_model.dsn, tenant_id, some_events(10))
+
+    def cut(handle: Handle, data: bytes, token: str) -> None:
+        insert_rows(handle, data, "another" if kept == "rows" else token)
+        if kept == "token":
+            handle.command("DELETE FROM events WHERE 1")
+        raise DatabaseError("Code: 999. the test pulled the plug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(projector_module, "insert_rows", cut)
+        with pytest.raises(DatabaseError):
+            await read_model.projector().catch_up()
+
+    # When the projector starts again
+    await read_model.projector().catch_up()
+
+    # Then each event is there once
+    assert counts(read_model) == (10, 10)
+
+
+async def test_a_projector_that_is_stopped_leaves_nothing_open(read_model: ReadModel, tenant_id: str) -> None:
+    # given a projector that has copied a batch and not looked again yet
+    await insert_events(read_model.dsn, tenant_id, some_events(3))
+    running = asyncio.create_task(read_model.projector(poll_seconds=600).run())
+    await eventually(lambda: read_model.freshness.caught_up)
+    assert counts(read_model) == (3, 3)
+    # when it is stopped
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    # then its log says that the batch is in
+    handle = read_model.warehouse.connect()
+    tail = log.read_tail(handle)
+    handle.close()
+    assert tail.open is None
+    assert tail.done is not None and tail.done.number == 1
 
 
 async def test_the_store_is_rebuilt_when_it_is_missing(read_model: ReadModel, tenant_id: str) -> None:

@@ -12,7 +12,9 @@ from obc_dev.api import Api
 from tests.support.chaos.connections import Connection, GrpcConnection, RestConnection, SendError, SocketConnection
 from tests.support.product import Event, Product, Result, Tenant
 
-_HOUR_MS = 3_600_000
+# Questions are about the last minutes: about a whole growing day they would be larger ones each time, and so would the
+# memory that they take.
+_ASKED_MS = 120_000
 # Batch size and workers by way: what browsers, pages and services do.
 _SIZES = {"rest": 50, "ws": 20, "grpc": 200}
 _WORKERS = 4
@@ -105,9 +107,9 @@ class Traffic:
 
     async def _ask(self, tenant: Tenant) -> None:
         now = int(time.time() * 1000)
-        window = {"from": str(now - 24 * _HOUR_MS), "to": str(now + _HOUR_MS)}
+        window = {"from": str(now - _ASKED_MS), "to": str(now)}
         async with Api(self._product.url, tenant.secret_key) as api:
-            await api.get("/v1/metrics", {"metrics": "events", "interval": "hour", **window})
+            await api.get("/v1/metrics", {"metrics": "events", "interval": "minute", **window})
             await api.get("/v1/dashboard", window)
             await api.get("/v1/events", {"page_size": "50"})
         await asyncio.sleep(_QUESTIONS_PAUSE)
@@ -147,7 +149,7 @@ def _events(count: int) -> list[Event]:
             "event_id": str(uuid.uuid4()),
             "event_name": "page_view",
             "event_category": "navigation",
-            "session_id": f"s-{now // 600_000}-{index % 20}",
+            "session_id": f"s-{now // 60_000}-{(now // 1000 + index) % 5000}",
             "user_id": f"u-{(now // 1000 + index) % 5000}",
             "timestamp": now,
             "page_url": f"https://app.example.com/p/{index % 30}",

@@ -65,10 +65,12 @@ class LivePublisher:
         """Publishes until cancelled. To be owned by `tasks.background`."""
         while True:
             await self._something.wait()
-            self._something.clear()
-            while self._waiting:
-                tenant_id = next(iter(self._waiting))
-                await self._publish(tenant_id, self._waiting.pop(tenant_id))
+            for tenant_id in list(self._waiting):
+                waiting = self._waiting.pop(tenant_id, None)
+                if waiting is not None:  # dropped, when Redis went away in this round
+                    await self._publish(tenant_id, waiting)
+            if not self._waiting:
+                self._something.clear()
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _publish(self, tenant_id: str, waiting: _Waiting) -> None:

@@ -32,6 +32,8 @@ SDK_PROPERTIES = frozenset(
     }
 )
 
+_LONGEST_REMEMBERED = 256
+
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
@@ -121,12 +123,17 @@ def _strip_to_minimal(event: Event) -> Sequence[str]:
     return stripped
 
 
-@lru_cache(maxsize=4096)  # the same pages again and again
 def page_path(url: str) -> str:
     """The path of a page's address, without host, query and fragment; empty when there is none."""
-    if not url:
-        return ""
+    page = url.partition("#")[0].partition("?")[0]
+    return _known_path(page) if len(page) <= _LONGEST_REMEMBERED else _path(page)
+
+
+def _path(page: str) -> str:
     try:
-        return urlsplit(url).path
+        return urlsplit(page).path
     except ValueError:  # e.g. a bracketed host that is no IPv6 address
         return ""
+
+
+_known_path = lru_cache(maxsize=4096)(_path)  # the same pages again and again

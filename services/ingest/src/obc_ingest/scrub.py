@@ -20,7 +20,9 @@ _PARAMETER = re.compile(r"([?&#;])([^=&#;?\s]{1,200})=([^&#;\s]*)")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@]{1,200}@")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-_CACHED_ADDRESS = 256  # characters: some 16 MB at most are remembered
+_LONGEST_REMEMBERED = 256
+_MOST_REMEMBERED = 16_384  # some 6 MB
+_clean_addresses: set[str] = set()
 
 _SHORTEST_CARD = 13
 _SMALLEST_CARD = 2 * 10**12
@@ -163,11 +165,15 @@ def scrub_event(event: Event) -> bool:
 
 
 def _scrub_address(url: str) -> str:
-    return _known_address(url) if len(url) <= _CACHED_ADDRESS else scrub_text(url)
-
-
-# People go to the same pages again and again.
-_known_address = lru_cache(maxsize=16_384)(scrub_text)
+    """People go to the same pages again and again: addresses that were found clean are remembered, no others."""
+    if url in _clean_addresses:
+        return url
+    clean = scrub_text(url)
+    if clean == url and len(url) <= _LONGEST_REMEMBERED and url.isascii():
+        if len(_clean_addresses) >= _MOST_REMEMBERED:
+            _clean_addresses.clear()
+        _clean_addresses.add(url)
+    return clean
 
 
 def _scrub_parameter(match: re.Match[str]) -> str:

@@ -26,8 +26,8 @@ class Batch:
         number: counts up by one.
         lo: first transaction id, inclusive.
         hi: last, exclusive.
-        token: the engine drops a second insert with it.
-        tenants: whose rows it holds; known once it is done.
+        token: the engine drops a second insert with it (a connection that is tried again).
+        tenants: whose rows it holds.
         generation: id of the store's life since it was made.
         source: identity of the PostgreSQL database.
     """

@@ -2,8 +2,8 @@
 
 Per batch: write down what comes (`intent`: a range of transaction ids and a token), then insert the rows with that
 token. The next batch's intent says that this one is in; when no next one waits, an entry of its own does (`done`). A
-crash anywhere leaves at most one open intent; the next start repeats it with the same token, and the engine adds what
-is missing and drops what it has.
+crash anywhere leaves at most one open intent; the next start looks which of its rows are in and inserts the others.
+It does not trust the token for that: the engine writes down tokens before the rows are safe, and does not sync them.
 
 While one batch goes in, the next one is read: PostgreSQL and the engine work at the same time.
 """
@@ -24,7 +24,7 @@ from obc_query.freshness import Freshness
 from obc_query.projection import log
 from obc_query.projection.log import Batch
 from obc_query.projection.source import Horizon, next_cut, read_horizon, read_identity, read_rows
-from obc_query.projection.writer import insert_rows, tenants_of
+from obc_query.projection.writer import insert_rows, missing_rows, tenants_of
 from obc_query.schema import drop_tables, ensure_tables
 from obc_query.warehouse import Handle, Warehouse
 
@@ -61,6 +61,7 @@ class Projector:
         self._horizon = 0
         self._horizon_moved_at = clock.monotonic()
         self._seen_at: float | None = None
+        self._inserted: Batch | None = None
         self._noted = 0  # the last batch that the log says is in
 
     async def run(self) -> None:
@@ -69,11 +70,15 @@ class Projector:
             if not self._warehouse.embedded:
                 await self._wait_for_leadership(connection, worker)
             last = await self._recover(connection, worker)
-            while True:
-                last, _ = await self._step(connection, worker, last)
-                self._freshness.mark_caught_up()
-                # Also after a batch: at a steady trickle, batches without a pause would be many and tiny.
-                await asyncio.sleep(self._poll_seconds)
+            try:
+                while True:
+                    last, _ = await self._step(connection, worker, last)
+                    self._freshness.mark_caught_up()
+                    # Also after a batch: at a steady trickle, batches without a pause would be many and tiny.
+                    await asyncio.sleep(self._poll_seconds)
+            except asyncio.CancelledError:
+                await self._note(worker)  # the process stops: the next one finds nothing open
+                raise
 
     async def catch_up(self, *, rebuild: bool = False) -> int:
         """Copies everything that is settled now, and returns. With `rebuild` from nothing. The number of batches."""
@@ -150,23 +155,24 @@ class Projector:
             first = Batch(0, 0, 0, "", (), uuid.uuid4().hex[:12], identity)
             await worker.do(lambda handle: log.write_done(handle, first))
             self._freshness.started(first.generation, 0)
-            self._noted = first.number
+            self._inserted, self._noted = None, first.number
             return first
         self._freshness.started(newest.generation, newest.lo if tail.open else newest.hi)
-        self._noted = tail.done.number if tail.done else 0
+        self._inserted, self._noted = None, tail.done.number if tail.done else 0
         if tail.open is None:
             return newest
         metrics.REDONE_BATCHES.inc()
         _log.info("batch_redone", batch=newest.number, lo=newest.lo, hi=newest.hi)
         data = await read_rows(connection, newest.lo, newest.hi)
-        return await self._insert(worker, _Loaded(newest, data, more=True))
+        missing = await worker.do(lambda handle: missing_rows(handle, data))
+        redone = replace(newest, token=f"{newest.token}-{uuid.uuid4().hex[:12]}", tenants=tenants_of(data))
+        return await self._insert(worker, _Loaded(redone, missing, more=True))
 
     async def _step(self, connection: Connection, worker: "_Worker", last: Batch) -> tuple[Batch, bool]:
         """Copies what waits until nothing more does: the last batch, and whether anything was copied."""
         loaded = await self._load_next(connection, last)
         if loaded is None:
-            if last.number != self._noted:
-                await self._note(worker, last)
+            await self._note(worker)
             # Nothing to copy: remembered here only, for a log entry per idle look would wear the disk.
             self._freshness.projected(max(last.hi, self._horizon), ())
             return replace(last, hi=max(last.hi, self._horizon)), False
@@ -195,35 +201,45 @@ class Projector:
         self._measure(horizon, last, waiting=hi is not None)
         if hi is None:
             return None
+        data = await read_rows(connection, last.hi, hi)
         batch = Batch(
             number=last.number + 1,
             lo=last.hi,
             hi=hi,
             token=f"{last.generation}-{last.number + 1}",
-            tenants=(),
+            tenants=tenants_of(data),
             generation=last.generation,
             source=last.source,
         )
-        return _Loaded(batch, await read_rows(connection, batch.lo, batch.hi), more=hi < horizon.behind)
+        return _Loaded(batch, data, more=hi < horizon.behind)
 
     async def _store(self, worker: "_Worker", loaded: "_Loaded") -> Batch:
         await worker.do(lambda handle: log.write_intent(handle, loaded.batch))
         return await self._insert(worker, loaded)
 
     async def _insert(self, worker: "_Worker", loaded: "_Loaded") -> Batch:
-        data = loaded.data
-        done = replace(loaded.batch, tenants=tenants_of(data))
-        await worker.do(lambda handle: insert_rows(handle, data, done.token))
-        if not self._warehouse.embedded:
-            await self._note(worker, done)  # others follow the log, and shall not wait for the next batch
-        self._freshness.projected(done.hi, done.tenants)
+        batch, data = loaded.batch, loaded.data
+
+        def insert(handle: Handle) -> None:
+            insert_rows(handle, data, batch.token)
+            self._inserted = batch
+            if not self._warehouse.embedded:
+                # Others follow the log, and shall not wait for the next batch.
+                log.write_done(handle, batch)
+                self._noted = batch.number
+
+        await worker.do(insert)
+        self._freshness.projected(batch.hi, batch.tenants)
         metrics.PROJECTED_BATCHES.inc()
         metrics.PROJECTED_EVENTS.inc(data.count(b"\n"))
-        return done
+        return batch
 
-    async def _note(self, worker: "_Worker", done: Batch) -> None:
-        await worker.do(lambda handle: log.write_done(handle, done))
-        self._noted = done.number
+    async def _note(self, worker: "_Worker") -> None:
+        """Says in the log that the last batch is in, unless that has been said."""
+        batch = self._inserted
+        if batch is not None and batch.number != self._noted:
+            await worker.do(lambda handle: log.write_done(handle, batch))
+            self._noted = batch.number
 
     def _measure(self, horizon: Horizon, last: Batch, *, waiting: bool) -> None:
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""Inserts one batch of rows, so that a repeated insert of it adds exactly what is missing."""
+"""Inserts one batch of rows, and tells which rows of one are missing."""
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -10,9 +10,18 @@ from obc_query.warehouse import Handle, error_code
 _log = get_logger(__name__)
 
 _TENANT_CHARS = 36
+_EVENT_TIME = EVENTS_COLUMNS.index("event_time")
 _PROPERTIES = EVENTS_COLUMNS.index("properties")
 # The engine is at fault or away, not the data: repeat the batch later instead of looking for a bad row.
 _NOT_THE_DATA = frozenset({0, 3, 159, 160, 209, 210, 241, 242, 243, 252, 319, 394, 999})
+
+# The time prunes; an event has one.
+_FOUND = """
+SELECT tenant_id, event_id FROM events
+WHERE tenant_id IN {tenants:Array(UUID)} AND event_id IN {ids:Array(UUID)}
+  AND event_time BETWEEN toDateTime64({first:String}, 3, 'UTC') AND toDateTime64({last:String}, 3, 'UTC')
+"""
+_LOOKED_UP_AT_ONCE = 2000
 
 _SETTINGS = {
     # One thread and no parallel parsing: the same bytes become the same blocks, which the token needs.
@@ -42,15 +51,35 @@ def tenants_of(data: bytes) -> tuple[str, ...]:
     return tuple(sorted({line[:_TENANT_CHARS].decode() for line in data.splitlines() if line}))
 
 
+def missing_rows(handle: Handle, data: bytes) -> bytes:
+    """Those of some rows in COPY's text form that are not in yet. Blocking."""
+    lines = data.splitlines(keepends=True)
+    missing: list[bytes] = []
+    for start in range(0, len(lines), _LOOKED_UP_AT_ONCE):
+        some = [(line, *line.split(b"\t", _EVENT_TIME + 1)) for line in lines[start : start + _LOOKED_UP_AT_ONCE]]
+        times = [row[1 + _EVENT_TIME].decode() for row in some]
+        found = handle.query(
+            _FOUND,
+            {
+                "tenants": sorted({row[1].decode() for row in some}),
+                "ids": [row[2].decode() for row in some],
+                "first": min(times),
+                "last": max(times),
+            },
+        )
+        known = {(str(tenant), str(event)) for tenant, event in found}
+        missing += [row[0] for row in some if (row[1].decode(), row[2].decode()) not in known]
+    return b"".join(missing)
+
+
 def insert_rows(handle: Handle, data: bytes, token: str) -> None:
     """Inserts rows in COPY's text form. Blocking.
 
     A row whose properties the engine cannot read must not stop the others: the batch is halved until the row is found,
-    and that row goes in without properties. The halves have tokens of their own, derived from the batch's, so a
-    repetition halves in the same way and finds what is in already.
+    and that row goes in without properties. The halves have tokens of their own, derived from the batch's.
 
     Raises:
-        ClickHouseError: the engine is at fault; nothing, some or all of the rows are in. Repeat with the same token.
+        ClickHouseError: the engine is at fault; nothing, some or all of the rows are in. Repeat with `missing_rows`.
     """
     if not data:
         return
