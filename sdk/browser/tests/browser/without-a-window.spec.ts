@@ -28,6 +28,26 @@ for (const [kind, type] of [["classic", "classic"], ["module", "module"]] as con
   });
 }
 
+test("a worker that is made of text throws nothing, though lazy files cannot be found from there", async ({ world, context }) => {
+  const page = await context.newPage();
+  await page.goto(world.proxy.url);
+  const config = { endpoint: `${world.proxy.url}/api/analytics`, write_key: world.stack.writeKey, modules: { errors: true } };
+  const delivered = await page.evaluate(
+    async (message) => {
+      const text = (await (await fetch("/worker-classic.js")).text()).replace("/dist/", `${location.origin}/dist/`);
+      const worker = new Worker(URL.createObjectURL(new Blob([text])));
+      return new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.onerror = ({ message }) => reject(new Error(message));
+        worker.postMessage(message);
+      });
+    },
+    { config, name: world.eventName, count: 5 },
+  );
+  expect(delivered).toBe(true);
+  expect((await world.stack.stored(world.eventName)).size).toBe(5);
+});
+
 const USE = `
   const client = new OpenBioCureAnalytics({ endpoint: "https://a.example/api", write_key: "wk_live_x", user_id: "u1", enable_debug: true,
     modules: { autocapture: true, errors: true, engagement: true, "web-vitals": true } });
