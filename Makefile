@@ -125,17 +125,20 @@ node_modules/.ready: package.json package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-sdk-build: node_modules/.ready ## Build the browser SDK into sdk/browser/dist
-	npm run --silent build --workspace sdk/browser
+# React after what it is built on.
+SDK_PACKAGES := --workspace sdk/browser --workspace sdk/react
+
+sdk-build: node_modules/.ready ## Build the browser SDK and its React package into their dist folders
+	npm run --silent build $(SDK_PACKAGES)
 
 sdk-size: sdk-build ## Print the sizes of the browser SDK's files; fails above a budget
-	@npm run --silent size --workspace sdk/browser
+	@npm run --silent size $(SDK_PACKAGES)
 
-sdk-test: node_modules/.ready ## Check the browser SDK's types and run its unit tests
-	npm run --silent type --workspace sdk/browser
-	npm run --silent test --workspace sdk/browser
+sdk-test: sdk-build ## Check the types of the browser SDK and its React package and run their unit tests
+	npm run --silent type $(SDK_PACKAGES)
+	npm run --silent test $(SDK_PACKAGES)
 
-sdk-test-browser: .venv/.ready sdk-build ## Run the browser SDK in Chromium against the real stack (OBC_WALK_SECONDS=60, OBC_WALK_SEED)
+sdk-test-browser: .venv/.ready sdk-build ## Run both in Chromium against the real stack (OBC_WALK_SECONDS=60, OBC_WALK_SEED)
 	npm run --silent test:browser --workspace sdk/browser
 
 bench-sdk: sdk-build ## Measure what track() costs a page; fails at a p99 of 0.2 ms
@@ -148,4 +151,4 @@ bench-%: .venv/.ready ## Run a benchmark of bench/, e.g. make bench-indexes
 	$(BIN)/python -m bench.$(subst -,_,$*) $(ARGS)
 
 clean: ## Remove environments and caches (not .obc/: that is make reset)
-	rm -rf node_modules sdk/browser/dist .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf node_modules sdk/browser/dist sdk/react/dist .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

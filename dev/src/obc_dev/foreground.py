@@ -74,6 +74,7 @@ def summary(settings: DevSettings, stack: RunningStack) -> str:
 
     API              {url}
     API reference    {url}/docs          (OpenAPI: {url}/openapi.json)
+    Demo shop        {url}/demo
     Health           {url}/health
     WebSocket        {url.replace("http", "ws", 1)}/ws/analytics
     gRPC ingest      {demo["OBC_GRPC_INGEST"]}

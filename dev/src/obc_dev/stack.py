@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 
@@ -22,6 +23,8 @@ from obc_dev.supervision.supervisor import StackError, Supervisor
 from obc_migrations.runner import MigrationError, migrate
 
 _DATABASE = "analytics"
+# Of a checkout; not there when the packages were installed from elsewhere.
+_SDK = Path(__file__).resolve().parents[3] / "sdk"
 # The defaults are for a far smaller database: the ledger's index outgrows 128 MB, and a checkpoint per gigabyte of WAL
 # comes every few seconds under load, each followed by full-page images.
 _POSTGRES_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
@@ -146,6 +149,7 @@ def _environment(
         "ANALYTICS_WAREHOUSE_URL": f"chdb://{state.warehouse}",
         "ANALYTICS_INTERNAL_SECRET": secrets.internal_secret,
         "ANALYTICS_BOOTSTRAP_OPERATOR_KEY": secrets.operator_key,
+        **({"ANALYTICS_DEMO_FOLDER": str(_SDK)} if (_SDK / "demo").is_dir() else {}),
         **({"FORCE_COLOR": "1"} if colour else {}),
     }
     known = {
@@ -155,6 +159,7 @@ def _environment(
         "ANALYTICS_QUERY_ADDRESS": f"127.0.0.1:{settings.query_grpc_port}",
         "ANALYTICS_WORKER_ADDRESS": f"127.0.0.1:{settings.worker_grpc_port}",
         "ANALYTICS_TENANT_CONFIG_ADDRESS": f"127.0.0.1:{settings.tenant_config_grpc_port}",
+        "ANALYTICS_DEMO_KEY_FILE": str(state.demo_key),
         "PYTHONUNBUFFERED": "1",
         **{name: str(port) for name, port in settings.ports().items() if "_DEV_" not in name},
     }

@@ -46,6 +46,7 @@ class StateFolder:
         self.warehouse = self.path / "warehouse"
         self.log_file = self.path / "logs" / "stack.log"
         self.demo_env = self.path / "demo.env"
+        self.demo_key = self.path / "demo-write-key"
         self._secrets = self.path / "secrets.json"
         self._note = self.path / "run.json"
 
@@ -100,8 +101,9 @@ class StateFolder:
         return RunNote(stored["pid"], stored["ready"], stored["processes"])
 
     def write_demo_env(self, values: Mapping[str, str]) -> None:
-        """Keeps the demo tenant's keys as `NAME=value` lines, for shells."""
+        """Keeps the demo tenant's keys as `NAME=value` lines, for shells; the write key also alone, for the shop."""
         _write_private(self.demo_env, "".join(f"{name}={value}\n" for name, value in values.items()))
+        _write_private(self.demo_key, values["OBC_WRITE_KEY"])
 
     def read_demo_env(self) -> dict[str, str]:
         """The demo tenant's keys; empty when there are none yet."""

@@ -24,6 +24,7 @@ from obc_common.tasks import background
 from obc_gateway.access.callers import Callers
 from obc_gateway.access.failure_limiter import FailureLimiter
 from obc_gateway.bodies.budget import BodyBudget
+from obc_gateway.demo import DemoShop
 from obc_gateway.edge.answer_headers import add_answer_headers
 from obc_gateway.edge.client_address import ProxyTrust
 from obc_gateway.edge.cors import CorsPolicy
@@ -183,6 +184,9 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
             app.router.add_get(path, page)
         if settings.static_folder is not None:
             app.router.add_static("/static/", settings.static_folder)
+        if settings.demo_folder is not None:
+            for path, page in DemoShop(settings.demo_folder, settings.demo_key_file).routes():
+                app.router.add_get(path, page)
 
         await stack.enter_async_context(background({"directory": directory.run, "health": health.run}))
         await stack.enter_async_context(admin_server(settings.host, settings.admin_port, health))

@@ -46,6 +46,13 @@ class Settings(ServiceSettings, RedisSettings, TenantDirectorySettings):
     static_folder: Path | None = Field(
         None, description="Folder served under /static/ (SDKs, dashboard); empty = none."
     )
+    demo_folder: Path | None = Field(
+        None,
+        description="For development: the repository's `sdk` folder, whose demo shop is served at /demo; empty = none.",
+    )
+    demo_key_file: Path | None = Field(
+        None, description="For development: file with the write key that the demo shop sends with; empty = none."
+    )
 
     max_connections: int = Field(10_000, ge=1, description="Open client connections; more are closed at once.")
     max_sockets: int = Field(5_000, ge=1, description="Open WebSockets and event streams; more get 503.")
@@ -90,7 +97,7 @@ class Settings(ServiceSettings, RedisSettings, TenantDirectorySettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("admin_port", "static_folder", mode="before")
+    @field_validator("admin_port", "static_folder", "demo_folder", "demo_key_file", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -1,9 +1,11 @@
-/** Prints the size of every built file, and fails when one is above its budget. */
+/** Prints the size of every built file of the package it is run in, and fails when one is above its budget. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { BUDGETS } from "./budgets.mjs";
 
-const dist = new URL("../dist/", import.meta.url);
+const root = pathToFileURL(`${process.cwd()}/`);
+const { BUDGETS } = await import(new URL("build/budgets.mjs", root));
+const dist = new URL("dist/", root);
 const files = readdirSync(dist, { recursive: true })
   .filter((name) => /\.c?js$/.test(name) && statSync(new URL(name, dist)).isFile())
   .sort();

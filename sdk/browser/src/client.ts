@@ -21,7 +21,8 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   const options = withDefaults(config, debug);
   const name = storageName(options);
   const consent = createConsent(config, name);
-  const cells = createCells(name, () => !!inBrowser && consent.state_() === "granted");
+  const mayStore = () => !!inBrowser && consent.state_() === "granted";
+  const cells = createCells(name, mayStore);
   const device: DeviceInfo = {};
   if (inBrowser) {
     device.language = navigator.language;
@@ -39,8 +40,12 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   let tracked = 0;
 
   const lost = (loss: Loss) => {
-    debug("not stored", loss);
-    config.on_loss?.(loss);
+    try {
+      debug("not stored", loss);
+      config.on_loss?.(loss);
+    } catch (error) {
+      debug(error);
+    }
   };
 
   const delivery = createDelivery(
@@ -78,19 +83,14 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       const entry = encode(strip && rules?.tracking_level === "minimal" ? strip(event, rules) : event, +!options.low_priority.includes(category));
       if (bytesOf(entry.j) > MAX_EVENT_BYTES) return lose("rejected", "event_too_big");
       delivery.offer_(entry);
-      if (leaving) queueMicrotask(delivery.handOver_);
+      if (leaving) queueMicrotask(leave);
     } catch (error) {
       debug(error);
       lose("rejected", "bad_properties");
     }
   };
 
-  const setUser = (user_id: string) => {
-    const good = isUserId(user_id);
-    if (good) cells.set_("user", user_id);
-    else debug("user_id", user_id);
-    return good;
-  };
+  const setUser = (user_id: string) => (isUserId(user_id) ? cells.set_("user", user_id) : debug("user_id", user_id));
 
   const endModules = () => {
     ends?.forEach((end) => end?.());
@@ -120,7 +120,8 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
 
   const leave = () => {
     leaving = true;
-    delivery.handOver_();
+    // Not while consent is asked for.
+    if (mayStore() || options.cookieless) delivery.handOver_();
   };
 
   const enter = () => {
@@ -150,7 +151,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       obey();
     },
     trackPageView(page_name, properties) {
-      const { title, URL, referrer } = page() ?? ({} as Partial<Document>);
+      const { title, URL, referrer } = Object(page()) as Document;
       track("page_view", { page_name, page_title: title, page_url: URL, referrer, ...properties }, "navigation");
     },
     trackAction(action_name, element_type, element_id, properties) {
@@ -160,12 +161,8 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       track("performance_metric", { metric_name, metric_value, ...properties }, "performance");
     },
     trackError(error, context) {
-      const { message = String(error), stack, name } = (error ?? {}) as Partial<Error>;
-      track(
-        "error",
-        { error_message: message.slice(0, 4_000), error_stack: stack?.slice(0, 4_000), error_name: name, ...context },
-        "error",
-      );
+      const { message = error, stack, name } = Object(error) as Record<keyof Error, unknown>;
+      track("error", { error_message: String(message).slice(0, 4_000), error_stack: stack && String(stack).slice(0, 4_000), error_name: name, ...context }, "error");
     },
     identify(user_id, traits) {
       if (setUser(user_id)) track("identify", traits, "identity");
@@ -201,7 +198,8 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       life?.abort();
       life = undefined;
       endModules();
-      delivery.handOver_();
+      leave();
+      leaving = false;
       delivery.stop_();
     },
   };

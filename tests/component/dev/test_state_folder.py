@@ -37,3 +37,4 @@ def test_what_is_written_to_demo_env_is_read_back(tmp_path: Path) -> None:
     StateFolder(tmp_path).write_demo_env(values)
 
     assert StateFolder(tmp_path).read_demo_env() == values
+    assert StateFolder(tmp_path).demo_key.read_text() == "wk_live_x"  # alone, for the demo shop

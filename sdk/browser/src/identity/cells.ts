@@ -3,7 +3,8 @@ import { readLocal, writeLocal } from "../storage.ts";
 
 export interface Cells {
   get_(name: string): string | undefined;
-  set_(name: string, value: string): void;
+  /** Answers the value. */
+  set_(name: string, value: string): string;
   /** Forgets who this is. */
   clear_(): void;
   /** Storing has just been allowed: writes down what memory has. */
@@ -15,6 +16,7 @@ export const createCells = (prefix: string, mayStore: () => boolean): Cells => {
   const set_ = (name: string, value: string) => {
     memory[name] = value;
     if (mayStore()) writeLocal(prefix + name, value);
+    return value;
   };
   return {
     get_: (name) => (mayStore() && readLocal(prefix + name)) || memory[name],

@@ -8,13 +8,7 @@ const MERGING = /^(0|null|undefined|nan|none|anonymous|guest|true|false|\[object
 
 export const isUserId = (id: unknown): id is string => typeof id === "string" && id.length <= 200 && !MERGING.test(id.trim());
 
-export const anonymousId = (cells: Cells): string => {
-  const known = cells.get_("anonymous");
-  if (known) return known;
-  const made = uuid7();
-  cells.set_("anonymous", made);
-  return made;
-};
+export const anonymousId = (cells: Cells): string => cells.get_("anonymous") ?? cells.set_("anonymous", uuid7());
 
 export const superProperties = (cells: Cells): Properties => {
   try {
