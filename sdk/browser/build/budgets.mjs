@@ -3,4 +3,8 @@ export const BUDGETS = {
   "obc.js": 6144,
   "device.js": 1024,
   "fallback.js": 1280,
+  "modules/autocapture.js": 4096,
+  "modules/web-vitals.js": 4096,
+  "modules/errors.js": 2048,
+  "modules/engagement.js": 2048,
 };

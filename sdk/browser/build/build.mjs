@@ -11,10 +11,8 @@ const target = ["chrome108", "firefox108", "safari16.2"];
 /** Private members end in `_` and get short names, the same ones in every file: files pass such objects around. */
 const privateMembers = { mangleProps: /[a-z]_$/i, mangleCache: {} };
 
-const modules = readdirSync(`${root}src`, { recursive: true })
-  .filter((path) => /^modules\/[^/]+\.ts$/.test(path))
-  .map((path) => path.slice("modules/".length))
-  .map((name) => name.slice(0, -3));
+/** A file `modules/<name>.ts`, or a folder with an index. */
+const modules = readdirSync(`${root}src`, { recursive: true }).filter((path) => /^modules\/([^/]+|[^/]+\/index)\.ts$/.test(path));
 
 /** Built file of a lazily imported one, seen from `dist/`. */
 const builtName = (path) => path.replace(/\/index\.ts$/, ".ts").replace(/\.ts$/, "");
@@ -60,7 +58,7 @@ const bundle = async (source, format, extension = ".js", output = builtName(sour
 await rm(`${root}dist`, { recursive: true, force: true });
 // One after the other: the names are handed on, and the script's are the first and shortest.
 await bundle("script.ts", "iife", ".js", "obc");
-for (const source of ["index.ts", "fallback/index.ts", "device/index.ts", ...modules.map((name) => `modules/${name}.ts`)]) {
+for (const source of ["index.ts", "fallback/index.ts", "device/index.ts", ...modules]) {
   await bundle(source, "esm");
   await bundle(source, "cjs", ".cjs");
 }

@@ -1,13 +1,17 @@
 /** The package's entry for bundlers: lazy files become chunks of the page's own build. */
 import { createClient } from "./client.ts";
-import type { AnalyticsClient, AnalyticsConfig, LazyFiles, Module } from "./types.ts";
+import type { AnalyticsClient, AnalyticsConfig, LazyFiles, Module, ModuleName } from "./types.ts";
 
-/** One line per module: `autocapture: () => import("./modules/autocapture.ts")`. */
-const loaders: Partial<Record<string, () => Promise<{ default: Module }>>> = {};
+const loaders: Record<ModuleName, () => Promise<{ default: Module }>> = {
+  autocapture: () => import("./modules/autocapture/index.ts"),
+  "web-vitals": () => import("./modules/web-vitals.ts"),
+  errors: () => import("./modules/errors/index.ts"),
+  engagement: () => import("./modules/engagement/index.ts"),
+};
 
 const lazy: LazyFiles = {
   // async: a module that is not there is a rejection like one that cannot be loaded, never thrown into the page.
-  module_: async (name) => loaders[name]!(),
+  module_: async (name) => loaders[name](),
   fallback_: () => import("./fallback/index.ts"),
   device_: () => import("./device/index.ts"),
 };

@@ -4,7 +4,8 @@ import { page } from "./event.ts";
 import type { AnalyticsConfig } from "./types.ts";
 
 const base = (page()?.currentScript as HTMLScriptElement | null)?.src ?? location.href;
-const load = (path: string) => import(new URL(path + ".js", base).href);
+// async: where this file lies at no address (a worker made of text), loading is a rejection, never thrown into the page.
+const load = async (path: string) => import(new URL(path + ".js", base).href);
 
 const lazy = {
   module_: (name: string) => load("modules/" + name),

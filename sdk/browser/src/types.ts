@@ -1,5 +1,10 @@
 /** The public types: what a page configures, what an event is, and how a module hooks in. */
 
+import type { AutocaptureOptions } from "./modules/autocapture/index.ts";
+import type { EngagementOptions } from "./modules/engagement/index.ts";
+import type { ErrorsOptions } from "./modules/errors/index.ts";
+import type { WebVitalsOptions } from "./modules/web-vitals.ts";
+
 /** Property values; what JSON cannot say (functions, cycles, BigInt) is refused or left out. */
 export type Properties = Record<string, unknown>;
 
@@ -98,10 +103,19 @@ export interface AnalyticsConfig {
   /** Told of every event that will not be stored, and why. */
   on_loss?: (loss: Loss) => void;
   /** Lazy modules by name, with their options: `{ autocapture: true, "web-vitals": true }`. */
-  modules?: Partial<Record<ModuleName, unknown>>;
+  modules?: { [name in ModuleName]?: boolean | ModuleOptions[name] };
 }
 
-export type ModuleName = "autocapture" | "web-vitals" | "errors" | "engagement";
+/** What each lazy module can be told. */
+export interface ModuleOptions {
+  autocapture: AutocaptureOptions;
+  "web-vitals": WebVitalsOptions;
+  errors: ErrorsOptions;
+  engagement: EngagementOptions;
+}
+
+export type ModuleName = keyof ModuleOptions;
+export type { AutocaptureOptions, EngagementOptions, ErrorsOptions, WebVitalsOptions };
 
 export interface Stats {
   /** What this tab knows to be queued. */

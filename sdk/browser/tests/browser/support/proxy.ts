@@ -133,7 +133,8 @@ export class FaultProxy {
 
   private serveFile(path: string, response: ServerResponse): void {
     try {
-      const file = path === "/" ? new URL("page.html", import.meta.url) : new URL(path.replace(/^\/dist\//, ""), dist);
+      const folder = path.startsWith("/dist/") ? dist : new URL(".", import.meta.url);
+      const file = new URL(path === "/" ? "page.html" : path.replace(/^\/dist\//, "").replace(/^\//, ""), folder);
       const content = readFileSync(file);
       response.writeHead(200, { "Content-Type": TYPES[file.pathname.split(".").pop()!] ?? "text/plain" }).end(content);
     } catch {
