@@ -1,6 +1,6 @@
 /** The demo shop that the gateway serves in development: somebody buys something. */
 import type { Page } from "@playwright/test";
-import { storedOf } from "./support/session.ts";
+import { sessionEvents } from "./support/session.ts";
 import { expect, test, type World } from "./support/world.ts";
 
 const TYPED = {
@@ -31,7 +31,7 @@ const buy = async (page: Page) => {
   await expect(page.getByRole("heading")).toHaveText(`Thank you, ${TYPED.name}`);
 };
 
-const names = async (page: Page) => (await storedOf(page)).map(({ event_name }) => event_name);
+const names = async (world: World, page: Page) => (await sessionEvents(world.stack, page)).map(({ event_name }) => event_name);
 
 test("what happens in the shop is stored, and nothing that was typed", async ({ world }) => {
   // given a visitor who agrees
@@ -41,13 +41,23 @@ test("what happens in the shop is stored, and nothing that was typed", async ({ 
   // when the visitor buys something and meets what is broken
   await buy(page);
   await page.getByRole("button", { name: "Redeem voucher" }).click();
+  await page.getByRole("button", { name: "Rate this shop" }).click();
   // then it is stored
   await expect
-    .poll(() => names(page), { timeout: 20_000 })
+    .poll(() => names(world, page), { timeout: 20_000 })
     .toEqual(expect.arrayContaining(["page_view", "product_viewed", "product_added", "checkout_started", "identify", "purchase"]));
-  const events = await storedOf(page);
+  const events = await sessionEvents(world.stack, page);
   expect(events.filter(({ event_name }) => event_name === "purchase")).toMatchObject([
     { event_category: "commerce", properties: { value: 7.9, currency: "EUR", items: 1 } },
+  ]);
+  // and so is what the modules saw
+  await expect
+    .poll(async () => (await sessionEvents(world.stack, page)).filter(({ event_name }) => event_name === "error").map(({ properties }) => properties["error_name"]))
+    .toEqual(["TypeError", "RangeError"]);
+  const seen = events.filter(({ event_category }) => event_category === "autocapture").map(({ properties }) => properties["element_name"]);
+  expect(seen).toEqual(expect.arrayContaining(["add-to-cart", "cart-link", "to-checkout", "place-order", "order-form"]));
+  expect(events.filter(({ properties }) => properties["route_change"]).map(({ properties }) => properties["page_name"])).toEqual([
+    "/demo/product/earl-grey", "/demo/cart", "/demo/checkout", "/demo/thanks",
   ]);
   // and what was typed never left the page
   await page.close();
@@ -80,6 +90,6 @@ test("the shop works, and tracks, without its lazy modules", async ({ world, con
   // when somebody buys something
   await buy(page);
   // then it is stored all the same
-  await expect.poll(() => names(page), { timeout: 20_000 }).toContain("purchase");
+  await expect.poll(() => names(world, page), { timeout: 20_000 }).toContain("purchase");
   expect(thrown).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /** The script-tag example of docs/sdk-browser.md, as a page of a site that has copied the SDK's files. */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { storedOf } from "./support/session.ts";
+import { sessionEvents } from "./support/session.ts";
 import { expect, test } from "./support/world.ts";
 
 const documentation = readFileSync(new URL("../../../../docs/sdk-browser.md", import.meta.url), "utf8");
@@ -29,7 +29,7 @@ test("the script-tag example works as it is written", async ({ world, context })
     await page.getByRole("button", { name: "Buy" }).click();
     // then both events are stored
     await expect
-      .poll(async () => (await storedOf(page)).filter(({ event_category }) => event_category !== "autocapture"), { timeout: 20_000 })
+      .poll(async () => (await sessionEvents(world.stack, page)).filter(({ event_category }) => event_category !== "autocapture"), { timeout: 20_000 })
       .toMatchObject([
         { event_name: "page_view", properties: { page_name: "home", page_title: "My shop" } },
         { event_name: "purchase", event_category: "commerce", properties: { value: 12.5, currency: "EUR" } },

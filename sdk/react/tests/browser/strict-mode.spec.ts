@@ -1,7 +1,7 @@
 /** A React page in development, where every effect runs twice, against the real stack. */
 import { build } from "esbuild";
 import type { AnalyticsClient } from "@openbiocure/analytics";
-import { storedOf } from "../../../browser/tests/browser/support/session.ts";
+import { sessionEvents } from "../../../browser/tests/browser/support/session.ts";
 import { expect, test } from "../../../browser/tests/browser/support/world.ts";
 
 const bundled = async (): Promise<string> => {
@@ -32,7 +32,7 @@ test("a page view and an error of a React page arrive exactly once under StrictM
   const settled = () => page.evaluate(() => (globalThis as unknown as { client: AnalyticsClient }).client.getStats());
   await expect.poll(settled).toMatchObject({ tracked: 2, accepted: 2, storageStats: { eventCount: 0 } });
   expect(sockets).toBe(1);
-  const stored = await storedOf(page);
+  const stored = await sessionEvents(world.stack, page);
   expect(stored.sort((one, other) => one.event_name.localeCompare(other.event_name))).toMatchObject([
     { event_name: "error", properties: { error_name: "TypeError", area: "prices", component_stack: expect.stringContaining("Broken") } },
     { event_name: "page_view", properties: { page_name: "react shop", items: 3 } },

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
 import { compileScript, parse } from "vue/compiler-sfc";
-import { type Example, examples, firstCells } from "./documentation.ts";
+import { type Example, examples, firstCells, optionCells } from "./documentation.ts";
 
 const root = new URL("../../../..", import.meta.url).pathname;
 // In there, the examples find the packages as a page's own build does.
@@ -45,8 +45,8 @@ test.for([...new Set(typed.map(({ project }) => project))])("the examples of %s 
   expect(stdout).toBe("");
 });
 
-const membersOf = (name: string): string[] => {
-  const types = readFileSync(join(root, "sdk/browser/dist/types/types.d.ts"), "utf8");
+const membersOf = (name: string, file = "types"): string[] => {
+  const types = readFileSync(join(root, `sdk/browser/dist/types/${file}.d.ts`), "utf8");
   const [, body] = new RegExp(`^export interface ${name} [^]*?\\{\n([^]*?)^\\}`, "m").exec(types)!;
   return [...body!.matchAll(/^ {4}(?:readonly )?(\w+)\??[:(<]/gm)].map((member) => member[1]!);
 };
@@ -61,4 +61,15 @@ test("every method is in the table", () => {
   const methods = [...membersOf("ModuleHost"), ...membersOf("AnalyticsClient")].filter((name) => name !== "config");
   expect(methods).toContain("setConsent");
   expect(methods.filter((method) => !firstCells.includes(`\`${method}(`))).toEqual([]);
+});
+
+test.for([
+  ["AutocaptureOptions", "modules/autocapture/index"],
+  ["WebVitalsOptions", "modules/web-vitals"],
+  ["ErrorsOptions", "modules/errors/index"],
+  ["EngagementOptions", "modules/engagement/index"],
+] as const)("every key of %s is in the table of modules", ([name, file]) => {
+  const keys = membersOf(name, file);
+  expect(keys).not.toEqual([]);
+  expect(keys.filter((key) => !optionCells.includes(`\`${key}\``))).toEqual([]);
 });

@@ -24,3 +24,6 @@ export const examples: Example[] = [...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm
 
 /** The first cells of every table's rows. */
 export const firstCells: string = [...text.matchAll(/^\| ([^|]*) \|/gm)].map((row) => row[1]).join("\n");
+
+/** The second cells: in the table of modules, its options. */
+export const optionCells: string = [...text.matchAll(/^\| [^|]*\| ([^|]*) \|/gm)].map((row) => row[1]).join("\n");
