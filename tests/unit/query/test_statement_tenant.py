@@ -95,7 +95,7 @@ def test_there_is_no_statement_without_a_tenant(tenant_id: str) -> None:
         Statement(tenant_id, "test", Select(["1"], Events()))
 
 
-def test_only_statements_and_the_expiry_name_the_events_table() -> None:
+def test_only_statements_the_expiry_and_the_projector_name_the_events_table() -> None:
     package = Path(obc_query.__file__).parent
     places = {
         path.relative_to(package).as_posix()
@@ -103,8 +103,9 @@ def test_only_statements_and_the_expiry_name_the_events_table() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\bFROM events\b", node.value)
     }
-    # Retention goes through all tenants and answers nobody; whatever answers somebody is a Statement and has a tenant.
-    assert places == {"statement.py", "expiry.py"}
+    # Retention and the projector's recovery go through all tenants and answer nobody; whatever answers somebody is a
+    # Statement and has a tenant.
+    assert places == {"statement.py", "expiry.py", "projection/writer.py"}
 
 
 def test_a_bound_value_never_reaches_the_text() -> None:
