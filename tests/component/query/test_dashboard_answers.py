@@ -6,7 +6,8 @@ from datetime import datetime
 import pytest
 
 from obc_query.codec import dashboard_response
-from obc_query.questions.dashboard import Dashboard, get_dashboard
+from obc_query.questions.dashboard.answer import get_dashboard
+from obc_query.questions.dashboard.model import Dashboard
 from obc_query.ranges import TimeRange, parse_timezone
 from tests.support import metrics_oracle as plain
 from tests.support.read_model import ReadModel

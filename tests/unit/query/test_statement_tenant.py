@@ -14,7 +14,10 @@ from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
 from obc_query.metric_names import parse_metrics
-from obc_query.questions import dashboard, live_snapshot, metrics
+from obc_query.questions import live_snapshot, metrics
+from obc_query.questions.dashboard.answer import live_users_statement
+from obc_query.questions.dashboard.statements import statements
+from obc_query.questions.dashboard.view import View
 from obc_query.questions.list_events import EventKey, ListQuestion, keys_statement
 from obc_query.ranges import TimeRange, parse_timezone
 from obc_query.statement import Binder, Events, Select, Statement
@@ -78,11 +81,11 @@ def test_every_question_carries_the_tenant_whatever_its_filters(
 
 
 def test_every_statement_of_the_dashboard_and_the_live_view_carries_the_tenant() -> None:
-    views = [dashboard._View(TENANT, SPAN, sampled) for sampled in (False, True)]
+    views = [View(TENANT, SPAN, sampled) for sampled in (False, True)]
     buckets = make_buckets(SPAN, "day", parse_timezone("Europe/Berlin"))
     for statement in [
-        *(statement for view in views for statement in dashboard.statements(view, buckets)),
-        dashboard.live_users_statement(TENANT, SPAN.end_ms),
+        *(statement for view in views for statement in statements(view, buckets)),
+        live_users_statement(TENANT, SPAN.end_ms),
         live_snapshot._counts(TENANT, SPAN.end_ms),
         live_snapshot._performance(TENANT, SPAN.end_ms),
     ]:

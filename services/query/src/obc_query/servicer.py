@@ -19,7 +19,7 @@ from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_q
 from obc_query.freshness import Freshness
 from obc_query.live.hub import LiveHub
 from obc_query.questions.bad_rows import list_bad_rows
-from obc_query.questions.dashboard import get_dashboard, live_users_statement
+from obc_query.questions.dashboard.answer import get_dashboard, live_users_statement
 from obc_query.questions.data_quality import get_data_quality
 from obc_query.questions.list_events import list_events
 from obc_query.questions.metrics import get_metrics
