@@ -11,7 +11,8 @@ import pytest
 from obc_gateway.app import Gateway, build
 from obc_gateway.settings import Settings
 from tests.support.eventually import eventually
-from tests.support.fake_services import SECRET, FakeSuite, fake_suite
+from tests.support.fake_services.recorder import SECRET
+from tests.support.fake_services.suite import FakeSuite, fake_suite
 
 
 @dataclass

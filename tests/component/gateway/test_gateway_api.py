@@ -10,7 +10,7 @@ from obc.tenant_config.v1 import config_pb2, key_pb2
 from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
 from obc_common.errors import InvalidArgument, NotFound
 from tests.component.gateway.conftest import Edge, StartEdge
-from tests.support.fake_services import TENANT_A, TENANT_B
+from tests.support.fake_services.recorder import TENANT_A, TENANT_B
 
 
 def raising(error: Exception) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from obc_common.errors import Internal
 from tests.component.gateway.conftest import Edge, StartEdge
 from tests.support.eventually import eventually
-from tests.support.fake_services import TENANT_A
+from tests.support.fake_services.recorder import TENANT_A
 
 BATCH = {"events": [{"event_id": "0190a000-0000-7000-8000-000000000001", "event_name": "x", "timestamp": 1}]}
 

@@ -13,7 +13,7 @@ import zstandard
 from obc_common.errors import Unavailable
 from tests.component.gateway.conftest import Edge, StartEdge
 from tests.support.eventually import eventually
-from tests.support.fake_services import TENANT_B
+from tests.support.fake_services.recorder import TENANT_B
 
 _PATH = "/v1/import"
 _NDJSON = {"Content-Type": "application/x-ndjson"}

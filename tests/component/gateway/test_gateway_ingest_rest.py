@@ -11,7 +11,7 @@ import zstandard
 
 from obc_common.errors import OutOfRange, ResourceExhausted, Unavailable
 from tests.component.gateway.conftest import Edge, StartEdge
-from tests.support.fake_services import TENANT_A, TENANT_B
+from tests.support.fake_services.recorder import TENANT_A, TENANT_B
 
 PATHS = ("/v1/events:batch", "/api/analytics/batch")
 EVENT = {"event_id": "0190a000-0000-7000-8000-000000000001", "event_name": "page_view", "timestamp": 1_700_000_000_000}

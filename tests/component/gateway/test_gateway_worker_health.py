@@ -11,7 +11,7 @@ from obc_common.settings import ServiceSettings
 from obc_common.tasks import background
 from tests.component.gateway.conftest import Edge, StartEdge
 from tests.support.eventually import eventually
-from tests.support.fake_services import SECRET
+from tests.support.fake_services.recorder import SECRET
 
 
 class Nobody:
