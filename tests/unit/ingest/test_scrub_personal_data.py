@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from obc_ingest.bad_rows import bad_row
 from obc_ingest.model import Rejected
-from obc_ingest.scrub import REDACTED, is_sensitive_key, scrub_object, scrub_text, scrub_value
+from obc_ingest.scrub import REDACTED, is_sensitive_key, scrub_event, scrub_object, scrub_text, scrub_value
+from tests.support.valid_event import valid_event
 
 CARD = "4111111111111111"
 
@@ -145,6 +146,27 @@ def row_of(raw: object, *, minimal: bool = False) -> tuple[dict[str, object], bo
     row = bad_row(raw, Rejected("bad_event_id", "event_id", "no"), "t", 1, "js/1", minimal=minimal)
     assert len(row.body) <= 65_536
     return (orjson.loads(row.body) if not row.truncated or len(row.body) < 65_536 else {}), row.truncated
+
+
+addresses = st.sampled_from(["https://x.example/a", "https://x.example/?token=t", "https://x.example/?m=a@b.example"])
+
+
+@given(st.lists(addresses | st.text(max_size=300), max_size=20))
+def test_addresses_that_come_again_are_scrubbed_as_they_were_the_first_time(visited: list[str]) -> None:
+    for address in [*visited, *visited]:
+        event = valid_event(page_url=address, referrer=address)
+        changed = scrub_event(event)
+        assert event.page_url == event.referrer == scrub_text(address)
+        assert changed == (scrub_text(address) != address)
+
+
+def test_more_addresses_than_are_remembered_are_scrubbed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obc_ingest.scrub._MOST_REMEMBERED", 3)
+    for number in range(20):
+        event = valid_event(page_url=f"https://x.example/{number}", referrer=f"https://x.example/{number}?token=t")
+        scrub_event(event)
+        assert event.page_url == f"https://x.example/{number}"
+        assert event.referrer == f"https://x.example/{number}?token={REDACTED}"
 
 
 def test_a_bad_row_is_scrubbed_too_and_keeps_no_user_agent() -> None:
