@@ -26,6 +26,12 @@ from tests.support.tenant_config import SECRET, TenantConfig, connected
 
 Stream = grpc.aio.StreamStreamCall[pb.IngestStreamRequest, pb.IngestStreamResponse]
 
+EDGE = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0"
+)
+BROWSER = RequestInfo(client_ip="203.0.113.7", user_agent=EDGE, sdk="js/1.0", transport="rest")
+
 
 def now_ms() -> int:
     """The wall clock, unix milliseconds."""
@@ -40,6 +46,11 @@ def new_id() -> str:
 def event(**fields: Any) -> dict[str, Any]:
     """A valid event of just now."""
     return {"event_id": new_id(), "event_name": "page_view", "timestamp": now_ms(), **fields}
+
+
+def outcomes(answer: dict[str, Any]) -> list[str]:
+    """The result of each event, in order."""
+    return [result["result"] for result in answer["results"]]
 
 
 def sender(tenant_id: str, key_id: str = "") -> Principal:

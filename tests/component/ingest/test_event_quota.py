@@ -1,4 +1,4 @@
-"""A tenant's daily quota: a prefix of the batch, no more in all, shared by replicas, kept over restarts."""
+"""A tenant's rate, and its daily quota: a prefix of the batch, shared by replicas, kept over restarts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from obc_common.clock import ManualClock
+from obc_common.errors import OutOfRange, ResourceExhausted
 from obc_common.postgres import Pool, create_pool
+from obc_dev.servers.redis import RedisServer
 from obc_ingest.quota import QuotaBook
-from tests.support.ingest import Ingest, event, now_ms, sender
+from tests.support.ingest import Ingest, event, now_ms, running_ingest, sender
+from tests.support.tenant_config import TenantConfig
 
 TENANT = "0190a0a0-0000-7000-8000-0000000000aa"
 DAY = 86_400
@@ -90,3 +93,22 @@ async def test_a_new_day_has_its_quota_and_the_old_days_row_is_removed(pool: Poo
     clock.advance(DAY)
     assert await book.take(TENANT, 5, 8) == 5
     assert await pool.fetchval("SELECT count(*) FROM event_quota_use WHERE tenant_id = $1", TENANT) == 1
+
+
+async def test_rate_limits_are_refused_with_a_time_and_too_dear_batches_for_good(
+    module_database: str, shared_redis: RedisServer, tenant_config: TenantConfig
+) -> None:
+    limits = {"ingest_rate_per_second": 1000, "ingest_burst": 20, "max_events_per_batch": 20}
+    async with running_ingest(module_database, shared_redis.url, tenant_config, **limits) as limited:
+        tenant = await limited.make_tenant()
+        assert (await limited.send(tenant, [event() for _ in range(20)]))["accepted"] == 20
+
+        with pytest.raises(ResourceExhausted) as refused:
+            for _ in range(10):
+                await limited.send(tenant, [event() for _ in range(20)])
+        with pytest.raises(OutOfRange) as too_many:
+            await limited.send(tenant, [event() for _ in range(21)])
+
+    assert refused.value.reason == "RATE_LIMITED"
+    assert refused.value.retry_after is not None
+    assert too_many.value.reason == "TOO_MANY_EVENTS"

@@ -1,22 +1,17 @@
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
-from obc_common.clock import ManualClock
-from obc_common.errors import DomainError, OutOfRange, ResourceExhausted, Unavailable
-from obc_common.live import decode, live_channel
-from obc_common.postgres import create_pool
+from obc_common.errors import DomainError, Unavailable
+from obc_common.live import live_channel
 from obc_dev.servers.postgres import PostgresServer
 from obc_dev.servers.redis import RedisServer
-from obc_ingest.durability import DurabilityCheck, NotDurable
-from obc_ingest.salts import SaltStore
 from obc_migrations.runner import migrate
 from tests.support.eventually import eventually
-from tests.support.ingest import Ingest, event, now_ms, running_ingest
+from tests.support.ingest import Ingest, event, running_ingest
 from tests.support.tenant_config import TenantConfig, connected
 
 
@@ -244,110 +239,3 @@ async def test_without_redis_events_are_accepted_as_before(fragile: Ingest, redi
 
         await eventually(live_again, timeout=15)
     await client.aclose()
-
-
-async def test_a_stored_event_is_in_the_live_feed_once_and_only_if_the_tenant_wants_it(
-    ingest: Ingest, redis_url: str
-) -> None:
-    shown, hidden = await ingest.make_tenant(), await ingest.make_tenant(real_time_enabled=False)
-    client = Redis.from_url(redis_url)
-    async with client.pubsub() as feed:
-        await feed.subscribe(live_channel(shown), live_channel(hidden))
-        for _ in range(2):
-            assert await feed.get_message(timeout=5) is not None
-        raw = event(user_id="anna", page_url="https://x.example/p?q=1")
-
-        await ingest.send(hidden, [event()])
-        await ingest.send(shown, [raw, event(event_id="bad")])
-        await ingest.send(shown, [raw])
-
-        message = await feed.get_message(timeout=5)
-        assert message is not None
-        assert message["channel"].decode() == live_channel(shown)
-        [live] = decode(message["data"]).events
-        assert (live.event_id, live.user_id, live.page_path) == (raw["event_id"], "anna", "/p")
-        assert await feed.get_message(timeout=0.05) is None
-    await client.aclose()
-
-
-async def test_rate_limits_are_refused_with_a_time_and_too_dear_batches_for_good(
-    module_database: str, shared_redis: RedisServer, tenant_config: TenantConfig
-) -> None:
-    limits = {"ingest_rate_per_second": 1000, "ingest_burst": 20, "max_events_per_batch": 20}
-    async with running_ingest(module_database, shared_redis.url, tenant_config, **limits) as limited:
-        tenant = await limited.make_tenant()
-        assert (await limited.send(tenant, [event() for _ in range(20)]))["accepted"] == 20
-
-        with pytest.raises(ResourceExhausted) as refused:
-            for _ in range(10):
-                await limited.send(tenant, [event() for _ in range(20)])
-        with pytest.raises(OutOfRange) as too_many:
-            await limited.send(tenant, [event() for _ in range(21)])
-
-    assert refused.value.reason == "RATE_LIMITED"
-    assert refused.value.retry_after is not None
-    assert too_many.value.reason == "TOO_MANY_EVENTS"
-
-
-@pytest.mark.parametrize(
-    ("harm", "undo", "said"),
-    [
-        (
-            # Of the whole database it would change nothing: the role's own setting wins.
-            "ALTER ROLE obc_ingest SET synchronous_commit = off",
-            "ALTER ROLE obc_ingest SET synchronous_commit = on",
-            "synchronous_commit is off",
-        ),
-        (
-            "ALTER TABLE event_ids_p3 SET UNLOGGED",
-            "ALTER TABLE event_ids_p3 SET LOGGED",
-            "event_ids_p3",
-        ),
-    ],
-)
-async def test_a_database_that_may_lose_what_it_committed_is_refused(
-    database: str, harm: str, undo: str, said: str
-) -> None:
-    async def problem() -> str:
-        pool = await create_pool(database, role="obc_ingest", name="test")
-        try:
-            await DurabilityCheck(pool)()
-            return ""
-        except NotDurable as error:
-            return str(error)
-        finally:
-            await pool.close()
-
-    async def execute(statement: str) -> None:
-        async with connected(database) as connection:
-            await connection.execute(statement)
-
-    assert await problem() == ""
-    await execute(harm)
-    try:
-        found = await problem()
-    finally:
-        await execute(undo)
-    assert said in found
-    assert await problem() == ""
-
-
-async def test_a_days_salt_is_shared_by_replicas_and_destroyed_after_48_hours(database: str) -> None:
-    clock = ManualClock(now_ms())
-    tenant = str(uuid.uuid4())
-    pool = await create_pool(database, role="obc_ingest", name="test")
-    first, second = SaltStore(pool, clock), SaltStore(pool, clock)
-
-    one, two = await asyncio.gather(first.hasher(tenant, clock.now_ms()), second.hasher(tenant, clock.now_ms()))
-    assert one.address("203.0.113.7") == two.address("203.0.113.7") != ""
-
-    clock.advance(86_400)
-    tomorrow = await first.hasher(tenant, clock.now_ms())
-    assert tomorrow.address("203.0.113.7") != one.address("203.0.113.7")
-    await first.destroy_old()
-    async with connected(database) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM hash_salts") == 2
-        clock.advance(86_400)
-        await first.destroy_old()
-        assert await connection.fetchval("SELECT count(*) FROM hash_salts") == 1
-    await pool.close()

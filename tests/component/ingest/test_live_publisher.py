@@ -16,6 +16,7 @@ from obc_dev.servers.redis import RedisServer
 from obc_ingest.live_publisher import LivePublisher
 from obc_ingest.model import Event
 from tests.support.eventually import eventually
+from tests.support.ingest import Ingest, event
 from tests.support.valid_event import valid_event
 
 
@@ -130,3 +131,21 @@ async def test_an_outage_of_redis_costs_what_waits_and_is_over_by_itself(redis_s
                 publisher.offer(stored(shop, 1, first=5))
                 _, message = await next_message(heard)
     assert [told.event_name for told in message.events] == ["event_5"]
+
+
+async def test_a_stored_event_is_in_the_live_feed_once_and_only_if_the_tenant_wants_it(
+    ingest: Ingest, redis: Redis
+) -> None:
+    shown, hidden = await ingest.make_tenant(), await ingest.make_tenant(real_time_enabled=False)
+    async with subscribed(redis, shown, hidden) as heard:
+        raw = event(user_id="anna", page_url="https://x.example/p?q=1")
+
+        await ingest.send(hidden, [event()])
+        await ingest.send(shown, [raw, event(event_id="bad")])
+        await ingest.send(shown, [raw])
+
+        channel, message = await next_message(heard)
+        assert channel == live_channel(shown)
+        [live] = message.events
+        assert (live.event_id, live.user_id, live.page_path) == (raw["event_id"], "anna", "/p")
+        assert await heard.get_message(timeout=0.05) is None
