@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from obc_dev.servers.ports import free_ports
 from obc_dev.servers.postgres import PostgresServer
 from obc_dev.servers.redis import RedisServer
 from tests.support.databases import Databases
+
+# The same examples in every run: what fails, fails again. `make test-fuzz` is there to find new ones.
+settings.register_profile("repeatable", derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 # Smaller and quieter than a real one, but as durable: fsync, full_page_writes and synchronous_commit stay on.
 _POSTGRES_TEST_SETTINGS = {

@@ -16,8 +16,10 @@ CONFIGS = st.builds(
     AnalyticsConfig,
     tracking_level=st.sampled_from(["minimal", "standard", "detailed"]),
     retention_days=st.integers(1, 3650),
-    custom_properties=st.lists(st.text(st.characters(exclude_characters="\x00", codec="utf-8"), min_size=1)).map(tuple),
-    excluded_events=st.lists(st.text("abc_", min_size=1).map(lambda name: name + "*")).map(tuple),
+    custom_properties=st.lists(
+        st.text(st.characters(exclude_characters="\x00", codec="utf-8"), min_size=1, max_size=128)
+    ).map(tuple),
+    excluded_events=st.lists(st.text("abc_", min_size=1, max_size=199).map(lambda name: name + "*")).map(tuple),
     sampling_rate=st.floats(0, 1),
     consent_policy=st.sampled_from(["obey", "ignore"]),
     event_quota_per_day=st.integers(0, 2**53),
