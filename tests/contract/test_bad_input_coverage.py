@@ -15,11 +15,16 @@ _TESTS = Path(__file__).resolve().parents[1]
 _VALIDATE = "unit/ingest/test_validate_events.py"
 _DECODE = "unit/ingest/test_decode_batches.py"
 _STORED = "component/ingest/test_events_are_stored.py"
+_ONCE = "component/ingest/test_events_are_stored_once.py"
+_REFUSED = "component/ingest/test_refused_events.py"
+_QUOTA = "component/ingest/test_event_quota.py"
 _OUTAGES = "component/ingest/test_ingest_outages.py"
 _STREAMS = "component/ingest/test_ingest_streams.py"
 _IMPORT = "component/ingest/test_import_chunks.py"
 _REST = "component/gateway/test_gateway_ingest_rest.py"
 _SOCKET = "component/gateway/test_gateway_ingest_socket.py"
+_SOCKET_AUTH = "component/gateway/test_gateway_socket_auth.py"
+_SOCKET_FRAMES = "component/gateway/test_gateway_socket_frames.py"
 _EDGE = "component/gateway/test_gateway_edge.py"
 _API = "component/gateway/test_gateway_api.py"
 _JWT = "unit/common/test_jwt_verifier.py"
@@ -31,20 +36,20 @@ COVERED: dict[int, tuple[str, ...]] = {
     1: (f"{_DECODE}::test_a_batch_that_cannot_be_read_is_refused_as_a_whole", f"{_LINES}::test_line_whole_batches"),
     2: (f"{_DECODE}::test_a_batch_that_cannot_be_read_is_refused_as_a_whole", f"{_LINES}::test_line_whole_batches"),
     3: (
-        f"{_STORED}::test_a_bad_event_is_kept_and_the_rest_of_its_batch_is_accepted",
+        f"{_REFUSED}::test_a_bad_event_is_kept_and_the_rest_of_its_batch_is_accepted",
         f"{_LINES}::test_line_single_events",
     ),
     4: (
         f"{_VALIDATE}::test_bad_data_is_rejected_with_its_code_and_field",
         f"{_LINES}::test_line_4_capitals_are_the_same_id",
     ),
-    5: (f"{_STORED}::test_the_same_id_twice_in_a_batch_is_stored_once_and_the_first_wins",),
+    5: (f"{_ONCE}::test_the_same_id_twice_in_a_batch_is_stored_once_and_the_first_wins",),
     6: (
-        f"{_STORED}::test_eight_senders_and_two_replicas_store_each_event_once",
+        f"{_ONCE}::test_eight_senders_and_two_replicas_store_each_event_once",
         "e2e/test_seed_client.py::test_an_event_sent_over_socket_and_batch_is_stored_once",
     ),
-    7: (f"{_STORED}::test_an_id_of_another_tenant_is_another_event",),
-    8: (f"{_STORED}::test_another_payload_under_a_known_id_is_a_duplicate_and_is_counted",),
+    7: (f"{_ONCE}::test_an_id_of_another_tenant_is_another_event",),
+    8: (f"{_ONCE}::test_another_payload_under_a_known_id_is_a_duplicate_and_is_counted",),
     9: (f"{_VALIDATE}::test_times_are_milliseconds_or_rfc_3339", f"{_LINES}::test_line_single_events"),
     10: (f"{_VALIDATE}::test_bad_data_is_rejected_with_its_code_and_field", f"{_LINES}::test_line_single_events"),
     11: (f"{_VALIDATE}::test_nul_in_values_is_replaced_and_said", f"{_LINES}::test_line_single_events"),
@@ -92,17 +97,17 @@ COVERED: dict[int, tuple[str, ...]] = {
     28: (
         f"{_EDGE}::test_line_28_preflights_of_ingest",
         f"{_EDGE}::test_line_28_a_write_key_with_a_list_of_origins",
-        f"{_SOCKET}::test_line_28_origins_of_a_key_with_a_list",
+        f"{_SOCKET_AUTH}::test_line_28_origins_of_a_key_with_a_list",
     ),
     29: (
-        f"{_SOCKET}::test_line_29_without_a_first_message_it_closes_4401",
-        f"{_SOCKET}::test_line_29_a_bad_first_frame_closes_4401",
+        f"{_SOCKET_AUTH}::test_line_29_without_a_first_message_it_closes_4401",
+        f"{_SOCKET_AUTH}::test_line_29_a_bad_first_frame_closes_4401",
     ),
     30: (
-        f"{_SOCKET}::test_line_30_binary_closes_1003_and_a_2_mb_frame_1009",
-        f"{_SOCKET}::test_line_30_a_deflate_bomb_is_refused_because_compression_is_not_negotiated",
-        f"{_SOCKET}::test_line_30_invalid_utf8_and_unmasked_frames",
-        f"{_SOCKET}::test_line_30_a_flood_of_empty_frames_closes_4429",
+        f"{_SOCKET_FRAMES}::test_line_30_binary_closes_1003_and_a_2_mb_frame_1009",
+        f"{_SOCKET_FRAMES}::test_line_30_a_deflate_bomb_is_refused_because_compression_is_not_negotiated",
+        f"{_SOCKET_FRAMES}::test_line_30_invalid_utf8_and_unmasked_frames",
+        f"{_SOCKET_FRAMES}::test_line_30_a_flood_of_empty_frames_closes_4429",
     ),
     31: (f"{_SOCKET}::test_line_31_a_client_that_never_reads_is_dropped_and_memory_is_bounded",),
     32: (
@@ -120,7 +125,7 @@ COVERED: dict[int, tuple[str, ...]] = {
         "e2e/test_live_feed.py::test_losing_redis_loses_no_event_and_the_feed_says_that_it_is_degraded",
     ),
     35: (
-        f"{_OUTAGES}::test_rate_limits_are_refused_with_a_time_and_too_dear_batches_for_good",
+        f"{_QUOTA}::test_rate_limits_are_refused_with_a_time_and_too_dear_batches_for_good",
         f"{_REST}::test_line_35_what_ingest_says_becomes_status_and_retry_after",
     ),
     37: (
@@ -160,8 +165,8 @@ COVERED: dict[int, tuple[str, ...]] = {
     56: (f"{_EDGE}::test_line_56_odd_paths_and_methods",),
     58: (f"{_EDGE}::test_line_58_x_forwarded_for_of_an_untrusted_peer_is_ignored",),
     60: (
-        f"{_STORED}::test_a_row_that_only_postgresql_refuses_is_found_and_the_rest_is_stored",
-        f"{_STORED}::test_line_60_a_validator_that_fails_costs_one_event_and_it_is_kept",
+        f"{_REFUSED}::test_a_row_that_only_postgresql_refuses_is_found_and_the_rest_is_stored",
+        f"{_REFUSED}::test_line_60_a_validator_that_fails_costs_one_event_and_it_is_kept",
     ),
 }
 # 36 needs a machine to itself (the admission measurements); the others need features that come later.
