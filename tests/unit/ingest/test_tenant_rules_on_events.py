@@ -158,6 +158,16 @@ def test_standard_keeps_listed_properties_and_the_sdks_own() -> None:
     assert (stripped.user_id, stripped.referrer) == ("anna", "https://search.example/")
 
 
+def test_standard_keeps_a_modules_words_in_the_modules_events_only() -> None:
+    engagement = event(event_name="engagement", properties={"engaged_ms": 900, "reason": "hidden"})
+    refund = event(event_name="refund", properties={"reason": "it was too large for my mother Anna"})
+    listed_none = rules(custom_properties=())
+    assert listed_none.strip(engagement) == ()
+    assert listed_none.strip(refund) == ["reason"]
+    assert engagement.properties == {"engaged_ms": 900, "reason": "hidden"}
+    assert refund.properties == {}
+
+
 def test_standard_keeps_all_properties_by_default() -> None:
     stripped = event()
 

@@ -13,24 +13,7 @@ from obc_common.directory import TenantRules
 from obc_ingest.metrics import STRIPPED_PROPERTIES
 from obc_ingest.model import Event
 from obc_ingest.sampling import is_kept
-
-# What the browser SDK adds by itself; `standard` keeps these whatever the tenant lists. Names that begin with $ too.
-SDK_PROPERTIES = frozenset(
-    {
-        "page_name",
-        "page_title",
-        "page_url",
-        "referrer",
-        "action_name",
-        "element_type",
-        "element_id",
-        "metric_name",
-        "metric_value",
-        "error_message",
-        "error_stack",
-        "error_name",
-    }
-)
+from obc_ingest.sdk_properties import is_sdks_own
 
 _LONGEST_REMEMBERED = 256
 
@@ -46,7 +29,7 @@ class RuleSet:
     sampling_rate: float
     tracking_level: str
     kept_properties: frozenset[str] | None
-    """None = all."""
+    """What is kept beside the SDK's own; None = all."""
     live: bool
     event_quota_per_day: int
     """0 = no limit."""
@@ -62,7 +45,7 @@ class RuleSet:
             excluded_prefixes=tuple(name[:-1] for name in rules.excluded_events if name.endswith("*")),
             sampling_rate=rules.sampling_rate,
             tracking_level=rules.tracking_level,
-            kept_properties=None if all_kept else SDK_PROPERTIES | frozenset(rules.custom_properties),
+            kept_properties=None if all_kept else frozenset(rules.custom_properties),
             live=rules.real_time_enabled,
             event_quota_per_day=rules.event_quota_per_day,
         )
@@ -99,7 +82,7 @@ class RuleSet:
             kept = {
                 name: value
                 for name, value in event.properties.items()
-                if name in self.kept_properties or name.startswith("$")
+                if name in self.kept_properties or is_sdks_own(event.event_name, name)
             }
             if len(kept) < len(event.properties):
                 stripped = [name for name in event.properties if name not in kept]
