@@ -4,7 +4,8 @@ A handle is synchronous and serialises its own calls; whoever owns one runs it i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ class Warehouse:
 
     def connect(self) -> "Handle":
         """A new handle. Blocking; raises ClickHouseError or OSError."""
-        return Handle(self._client(self.database))
+        return Handle(lambda: self._client(self.database))
 
     def _client(self, database: str | None) -> "Client":
         options: dict[str, Any] = {} if database is None else {"database": database}
@@ -71,29 +72,49 @@ class Warehouse:
 
 
 class Handle:
-    """One client of the engine; calls block and must not overlap."""
+    """One client of the engine; calls block and must not overlap.
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    After a statement that failed or was killed the client is replaced: the embedded engine keeps what that statement
+    had written of its answer so far, and puts it in front of the next one's, which may be another tenant's.
+    """
+
+    def __init__(self, connect: "Callable[[], Client]") -> None:
+        self._connect = connect
+        self._client: Client | None = connect()
 
     def query(
         self, sql: str, parameters: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
     ) -> Sequence[Sequence[Any]]:
         """Runs a SELECT and gives its rows."""
-        result = self._client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
-        return result.result_rows
+        with self._clean_client() as client:
+            result = client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+            return result.result_rows
 
     def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Runs a statement that answers nothing."""
-        self._client.command(sql, parameters=dict(parameters or {}))
+        with self._clean_client() as client:
+            client.command(sql, parameters=dict(parameters or {}))
 
     def insert_tsv(self, table: str, columns: Sequence[str], data: bytes, settings: Mapping[str, object]) -> None:
         """Inserts rows in ClickHouse's TabSeparated form."""
-        self._client.raw_insert(table, columns, data, settings=dict(settings), fmt="TabSeparated")
+        with self._clean_client() as client:
+            client.raw_insert(table, columns, data, settings=dict(settings), fmt="TabSeparated")
 
     def close(self) -> None:
         """Lets the client go."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+
+    @contextmanager
+    def _clean_client(self) -> "Iterator[Client]":
+        if self._client is None:
+            self._client = self._connect()
+        try:
+            yield self._client
+        except BaseException:
+            client, self._client = self._client, None
+            client.close()
+            raise
 
 
 def error_code(error: ClickHouseError) -> int:
