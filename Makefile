@@ -6,13 +6,13 @@ UV := .cache/uv/bin/uv
 BIN := .venv/bin
 RUN := $(BIN)/python -m obc_dev
 PYTEST := $(BIN)/python -m pytest
-SOURCES := common migrations services gateway dev sdk/python cli tests bench protos/generate.py protos/generate_sdk.py
+SOURCES := common migrations services gateway dev sdk/python sdk/browser/tests cli tests bench protos/generate.py protos/generate_sdk.py
 # uv would otherwise look at an activated environment of somebody else.
 export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-unit test-component \
+.PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-python test-unit test-component \
 	test-contract test-e2e test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check sdk-build sdk-size sdk-test sdk-test-browser bench-sdk bench-query clean
 
 help: ## List the commands
@@ -83,7 +83,11 @@ lint: .venv/.ready ## Check style and format
 type: .venv/.ready ## Check types (mypy --strict)
 	$(BIN)/mypy $(SOURCES)
 
-test: .venv/.ready ## Run every test, against real stores that the tests start
+# One after the other, and all of them also after a failure, so that one does not hide another.
+test: ## Run every test, against real stores and a real browser that the tests start
+	@$(MAKE) --no-print-directory --keep-going --jobs=1 test-python sdk-size sdk-test sdk-test-browser
+
+test-python: .venv/.ready ## Run the tests of the services and of the Python SDK
 	$(PYTEST)
 
 test-unit: .venv/.ready ## Run the tests that need no store
@@ -121,7 +125,8 @@ docs: .venv/.ready ## Regenerate the generated documentation
 docs-check: .venv/.ready ## Check that the generated documentation is up to date
 	@$(BIN)/python -m obc_dev.docs --check
 
-node_modules/.ready: package.json package-lock.json
+node_modules/.ready: package.json package-lock.json sdk/browser/package.json sdk/react/package.json
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' || { echo "Node 20 or newer is needed" >&2; exit 1; }
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
@@ -138,10 +143,21 @@ sdk-test: sdk-build ## Check the types of the browser SDK and its React package 
 	npm run --silent type $(SDK_PACKAGES)
 	npm run --silent test $(SDK_PACKAGES)
 
-sdk-test-browser: .venv/.ready sdk-build ## Run both in Chromium against the real stack (OBC_WALK_SECONDS=60, OBC_WALK_SEED)
+# Debian's and Ubuntu's. Elsewhere: OBC_CHROMIUM=/path/to/a/chromium.
+export OBC_CHROMIUM ?= /usr/bin/chromium
+# The same walk of faults in every run; empty = another one.
+export OBC_WALK_SEED ?= 1
+
+$(OBC_CHROMIUM):
+	@[ "$@$$(id -u)" = /usr/bin/chromium0 ] && command -v apt-get >/dev/null || \
+		{ echo "no Chromium at $@: install it (apt-get install chromium), or set OBC_CHROMIUM to where it is" >&2; exit 1; }
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium
+
+sdk-test-browser: .venv/.ready sdk-build | $(OBC_CHROMIUM) ## Run both in Chromium against the real stack (OBC_WALK_SECONDS=60, OBC_WALK_SEED)
 	npm run --silent test:browser --workspace sdk/browser
 
-bench-sdk: sdk-build ## Measure what track() costs a page; fails at a p99 of 0.2 ms
+bench-sdk: sdk-build | $(OBC_CHROMIUM) ## Measure what track() costs a page; fails at a p99 of 0.2 ms
 	npm run --silent bench --workspace sdk/browser
 
 bench-query: .venv/.ready ## Ask every question three ways: the service, by hand, PostgreSQL (EVENTS=10000000)

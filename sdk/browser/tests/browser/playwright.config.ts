@@ -1,6 +1,6 @@
 import { defineConfig } from "@playwright/test";
 
-process.env["OBC_WALK_SEED"] ??= String(Date.now() % 1e6);
+process.env["OBC_WALK_SEED"] ||= String(Date.now() % 1e6);
 const seconds = Number(process.env["OBC_WALK_SECONDS"] ?? 60);
 
 export default defineConfig({
@@ -18,7 +18,7 @@ export default defineConfig({
   use: {
     browserName: "chromium",
     launchOptions: {
-      executablePath: process.env["OBC_CHROMIUM"] ?? "/usr/bin/chromium",
+      executablePath: process.env["OBC_CHROMIUM"] || "/usr/bin/chromium",
       args: [
         "--no-sandbox",
         "--disable-gpu",
