@@ -13,7 +13,7 @@ export VIRTUAL_ENV :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down status logs demo reset proto proto-check fmt lint type test test-python test-unit test-component \
-	test-contract test-e2e test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check sdk-build sdk-size sdk-test sdk-test-browser bench-sdk bench-query clean
+	test-contract test-e2e test-oracle test-chaos test-soak test-flood test-fuzz boundaries check docs docs-check sdk-build sdk-size sdk-test sdk-test-browser bench-sdk bench-query clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ test-contract: .venv/.ready ## Run the tests of the wire contracts
 
 test-e2e: .venv/.ready ## Run the tests of the whole product through its public API
 	$(PYTEST) tests/e2e
+
+test-oracle: .venv/.ready ## Compare every insight with a plain computation over HISTORIES=2000 histories
+	OBC_ORACLE_HISTORIES=$(or $(HISTORIES),2000) $(PYTEST) tests/component/query/insights
 
 test-fuzz: .venv/.ready ## Fuzz the validator and the decoders, guided by coverage (FUZZ_SECONDS=20 each)
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_SECONDS),20)

@@ -17,6 +17,7 @@ from obc_common.tasks import background
 from obc_common.tenant_state import TenantRules
 from obc_query.answer_cache import AnswerCache
 from obc_query.app import SERVICE
+from obc_query.cached_answers import CachedAnswers
 from obc_query.live.hub import LiveHub
 from obc_query.servicer import QueryServicer
 from obc_query.settings import Settings
@@ -109,8 +110,9 @@ async def run_query_service(warehouse: Warehouse, dsn: str, redis_url: str) -> A
         servicer = QueryServicer(
             askers=model.askers,
             pool=model.pool,
-            cache=AnswerCache(redis, model.clock, seconds=300),
-            freshness=model.freshness,
+            answers=CachedAnswers(
+                model.askers, AnswerCache(redis, model.clock, seconds=300), model.freshness, model.clock
+            ),
             hub=hub,
             directory=rules,
             clock=model.clock,

@@ -81,7 +81,7 @@ async def test_other_tenants_are_answered_while_one_is_heavy(filled: ReadModel, 
     # The heavy tenant's share here is half of the handles, set by the gate.
     gate = TenantGate(concurrent_statements=2, waiting_questions=2)
     async with gate.question(other):
-        assert (await filled.engine.fetch(statement(other, "count()"), timeout=15))[0][0] == 0
+        assert (await filled.engine.fetch(statement(other, "count()"), timeout=15)).rows[0][0] == 0
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

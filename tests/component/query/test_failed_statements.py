@@ -44,7 +44,7 @@ async def test_a_statement_past_its_deadline_leaves_nothing_to_the_next_tenant(r
         with pytest.raises(DeadlineExceeded):
             await read_model.engine.fetch(Statement(large, "test", slow, Binder()), timeout=0.3)
         for _ in range(4):  # every handle
-            assert await read_model.engine.fetch(people(small), timeout=10) == [("small",)]
+            assert (await read_model.engine.fetch(people(small), timeout=10)).rows == [("small",)]
 
 
 async def test_callers_that_go_away_leave_nothing_to_other_tenants(read_model: ReadModel) -> None:
@@ -59,7 +59,7 @@ async def test_callers_that_go_away_leave_nothing_to_other_tenants(read_model: R
             await asyncio.sleep(dice.choice([0, 0.001]))
         leaving.cancel()
 
-        rows = await read_model.engine.fetch(people(tenant_id), timeout=10)
+        rows = (await read_model.engine.fetch(people(tenant_id), timeout=10)).rows
 
         assert sorted(row[0] for row in rows) == sorted(f"{number}-{n}" for n in range(number * 20))
         await asyncio.gather(leaving, return_exceptions=True)

@@ -180,7 +180,8 @@ async def test_values_beyond_the_top_200_are_other(read_model: ReadModel, tenant
         (("page_path:contains:/3",), lambda e: "/3" in e.page_url),
         (("properties.metric_value:gt:1000",),
          lambda e: isinstance(e.properties.get("metric_value"), int | float) and e.properties["metric_value"] > 1000),
-        (("user_id:eq:",), lambda e: e.user is None),
+        (("user_id:contains:",), lambda e: e.user is not None),
+        (("user_id:exists:false",), lambda e: e.user is None),
     ],
 )  # fmt: skip
 async def test_filters_choose_events(read_model: ReadModel, tenant_id: str, filters: tuple[str, ...], keep) -> None:  # type: ignore[no-untyped-def]  # one lambda per case

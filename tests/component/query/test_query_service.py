@@ -79,6 +79,10 @@ async def test_an_answer_from_the_cache_is_never_stale(service: QueryService, te
         assert (fresh.series[0].total, again.series[0].total) == (count, count)
         assert again.info.cached
         assert again.info.data_version == fresh.info.data_version
+        # What it cost is told, also of an answer that costs nothing now.
+        assert fresh.info.rows_read > 0
+        assert fresh.info.bytes_read > fresh.info.rows_read
+        assert (again.info.rows_read, again.info.bytes_read) == (fresh.info.rows_read, fresh.info.bytes_read)
 
 
 async def test_the_same_question_asked_at_once_is_computed_once(service: QueryService, tenant_id: str) -> None:

@@ -21,7 +21,7 @@ class FakeQuery:
 
     def servicer(self) -> Any:
         fake = self
-        names = ["ListEvents", "GetMetrics", "GetDashboard", "ListBadRows", "GetDataQuality"]
+        names = ["ListEvents", "GetMetrics", "GetDashboard", "ListBadRows", "GetDataQuality", "QueryStickiness"]
         base = type(scripted(query_grpc.QueryServiceServicer, self.recorder, names))
 
         class Servicer(base):  # type: ignore[misc,valid-type]  # made at run time

@@ -48,12 +48,14 @@ _BATCH = Row("ingest", lambda world: {"events": [new_event()]}, operator=403)
 _EVENTS = Row("query", operator=403)
 _METRICS = Row("query", parameters=lambda: {"metrics": "events", "interval": "day", **window()}, operator=403)
 _DASHBOARD = Row("query", parameters=window, operator=403)
+_INSIGHT = Row("query", lambda world: {}, operator=403)
 _PATCH = Row("config", lambda world: {"config": {"sampling_rate": 1}}, operator=400)
 _REVERT = Row("config", lambda world: {"version": 1}, operator=400)
 _CREATE_KEY = Row("admin", lambda world: {"kind": "write"}, operator=400)
 _SOCKET = Row("ingest", kind="ws", operator=403)
 
 TABLE: dict[str, Row] = {
+    "POST /v1/insights/stickiness": _INSIGHT,
     "POST /v1/events:batch": _BATCH,
     "POST /api/analytics/batch": _BATCH,
     "GET /api/analytics/events": _EVENTS,

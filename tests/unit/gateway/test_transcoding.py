@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obc.ingest.v1 import ingest_service_pb2
-from obc.query.v1 import metrics_pb2, stored_event_pb2
+from obc.query.v1 import filter_pb2, metrics_pb2, stored_event_pb2
 from obc.tenant_config.v1 import config_pb2
 from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
 from obc_common.errors import InvalidArgument
@@ -202,6 +202,14 @@ def test_an_empty_list_of_a_patch_is_there_and_a_missing_one_is_not() -> None:
     merge_body(patch, {"excluded_events": []})
     assert patch.HasField("excluded_events")
     assert not patch.HasField("custom_properties")
+
+
+def test_a_body_as_deep_as_json_may_be_is_refused_and_not_a_crash() -> None:
+    body: dict[str, Any] = {"field": "user_id", "op": "exists"}
+    for _ in range(900):
+        body = {"all": [body]}
+
+    assert refused(lambda: merge_body(filter_pb2.Filter(), body))[0] == "TOO_DEEP"
 
 
 def test_query_parameters_by_json_name_and_by_field_name() -> None:

@@ -13,14 +13,21 @@ from obc_query.metric_names import parse_metrics
         ("properties.plan:eq:pro", "properties.plan", "eq", ("pro",)),
         ("properties.url:eq:https://x:8080/", "properties.url", "eq", ("https://x:8080/",)),
         ("properties.a:b:neq:c", "properties.a:b", "neq", ("c",)),
-        (r"event_name:in:a,b\,c,", "event_name", "in", ("a", "b,c", "")),
-        ("properties.x:exists", "properties.x", "exists", ("true",)),
-        ("properties.x:exists:false", "properties.x", "exists", ("false",)),
+        (r"event_name:in:a,b\,c,", "event_name", "eq", ("a", "b,c", "")),
+        ("properties.x:eq:5", "properties.x", "eq", ("5", 5.0)),
+        ("properties.x:neq:5.0", "properties.x", "neq", ("5.0", 5.0)),
+        ("properties.x:eq:05", "properties.x", "eq", ("05",)),
+        ("properties.x:in:true,1e3", "properties.x", "eq", ("true", True, "1e3", 1000.0)),
+        ("properties.x:contains:5", "properties.x", "contains", ("5",)),
+        ("properties.x:gte:-5", "properties.x", "gte", (-5.0,)),
+        ("properties.x:lt:2025-01-01", "properties.x", "lt", ("2025-01-01",)),
+        ("properties.x:exists", "properties.x", "exists", ()),
+        ("properties.x:exists:false", "properties.x", "not_exists", ()),
         ("properties.x:eq:", "properties.x", "eq", ("",)),
         ("properties.x:eq:a\nb", "properties.x", "eq", ("a\nb",)),
     ],
 )
-def test_filters_are_read(text: str, field: str, operator: str, values: tuple[str, ...]) -> None:
+def test_filters_are_read(text: str, field: str, operator: str, values: tuple[object, ...]) -> None:
     [parsed] = parse_filters([text])
     assert (parsed.field.name, parsed.operator, parsed.values) == (field, operator, values)
 

@@ -6,13 +6,17 @@ import uuid
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
 import obc_query
+from obc.query.v1 import activity_pb2
 from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
+from obc_query.insights.stickiness import STICKINESS
+from obc_query.insights.stickiness.answer import statement as stickiness_statement
 from obc_query.metric_names import parse_metrics
 from obc_query.questions import live_snapshot, metrics
 from obc_query.questions.dashboard.answer import live_users_statement
@@ -90,6 +94,17 @@ def test_every_statement_of_the_dashboard_and_the_live_view_carries_the_tenant()
         live_snapshot._performance(TENANT, SPAN.end_ms),
     ]:
         assert_tenant(statement)
+
+
+@given(st.lists(hostile, max_size=3), st.lists(hostile, min_size=1, max_size=3), st.booleans())
+def test_every_insight_carries_the_tenant_whatever_it_selects(names: list[str], keys: list[str], sampled: bool) -> None:
+    event = {
+        "names": names,
+        "filter": {"none": [{"field": f"properties.{key}", "op": "eq", "values": [key]} for key in keys]},
+    }
+    asked = json_format.ParseDict({"event": event, "filter": event["filter"]}, activity_pb2.QueryStickinessRequest())
+    question = STICKINESS.read(asked, SPAN.end_ms)
+    assert_tenant(stickiness_statement(TENANT, question, sampled=sampled))
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

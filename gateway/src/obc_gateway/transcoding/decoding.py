@@ -22,6 +22,8 @@ _RANGES = {
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
+# Messages may hold messages of their own kind (filters); this is deeper than any request that means something.
+_MAX_DEPTH = 32
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 
 
@@ -46,18 +48,24 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def merge_body(message: Message, body: Mapping[str, Any], *, prefix: str = "") -> None:
+def merge_body(message: Message, body: Mapping[str, Any]) -> None:
     """Sets the fields of `message` from a JSON object; null leaves a field unset.
 
     Raises:
-        InvalidArgument: UNKNOWN_FIELD or BAD_FIELD, with the path of the field (`config.retention_days`).
+        InvalidArgument: UNKNOWN_FIELD or BAD_FIELD, with the path of the field (`config.retention_days`); TOO_DEEP.
     """
+    _merge_object(message, body, "", _MAX_DEPTH)
+
+
+def _merge_object(message: Message, body: Mapping[str, Any], prefix: str, depth: int) -> None:
+    if depth == 0:
+        raise InvalidArgument("TOO_DEEP", f"A body is at most {_MAX_DEPTH} objects deep.", field=prefix[:64])
     known = fields_by_key(message.DESCRIPTOR)
     if unknown := sorted(name for name in body if name not in known):
         raise _unknown(f"{prefix}{unknown[0]}", [f"{prefix}{name}" for name in unknown])
     for name, value in body.items():
         if value is not None:
-            _set(message, known[name], value, f"{prefix}{name}")
+            _set(message, known[name], value, f"{prefix}{name}", depth)
 
 
 def merge_query(message: Message, query: Iterable[tuple[str, str]]) -> None:
@@ -105,25 +113,25 @@ def _bad(path: str, wanted: str) -> InvalidArgument:
     return InvalidArgument("BAD_FIELD", f"{path} must be {wanted}.", field=path)
 
 
-def _set(message: Message, field: FieldDescriptor, value: Any, path: str) -> None:
+def _set(message: Message, field: FieldDescriptor, value: Any, path: str, depth: int) -> None:
     if field.is_repeated:
         if not isinstance(value, list):
             raise _bad(path, "an array")
         target = getattr(message, field.name)
         for index, item in enumerate(value):
             if field.type == FieldDescriptor.TYPE_MESSAGE:
-                _merge_message(target.add(), item, f"{path}[{index}]")
+                _merge_message(target.add(), item, f"{path}[{index}]", depth)
             else:
                 target.append(_from_json(field, item, f"{path}[{index}]"))
     elif field.type == FieldDescriptor.TYPE_MESSAGE:
         nested = getattr(message, field.name)
         nested.SetInParent()
-        _merge_message(nested, value, path)
+        _merge_message(nested, value, path, depth)
     else:
         setattr(message, field.name, _from_json(field, value, path))
 
 
-def _merge_message(message: Message, value: Any, path: str) -> None:
+def _merge_message(message: Message, value: Any, path: str, depth: int) -> None:
     if message.DESCRIPTOR.full_name == "google.protobuf.ListValue":
         if not isinstance(value, list):
             raise _bad(path, "an array")
@@ -132,7 +140,7 @@ def _merge_message(message: Message, value: Any, path: str) -> None:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise _bad(path, "an array of JSON values") from error
     elif isinstance(value, dict):
-        merge_body(message, value, prefix=f"{path}.")
+        _merge_object(message, value, f"{path}.", depth - 1)
     else:
         raise _bad(path, "an object")
 

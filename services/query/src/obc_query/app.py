@@ -23,6 +23,7 @@ from obc_common.tasks import background
 from obc_query.admission import TenantGate
 from obc_query.answer_cache import AnswerCache
 from obc_query.asker import AskerFactory
+from obc_query.cached_answers import CachedAnswers
 from obc_query.engine import Engine
 from obc_query.freshness import Freshness
 from obc_query.live.hub import LiveHub
@@ -107,8 +108,9 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         servicer = QueryServicer(
             askers=askers,
             pool=pool,
-            cache=AnswerCache(redis, clock, seconds=settings.answer_cache_seconds),
-            freshness=freshness,
+            answers=CachedAnswers(
+                askers, AnswerCache(redis, clock, seconds=settings.answer_cache_seconds), freshness, clock
+            ),
             hub=hub,
             directory=directory,
             clock=clock,

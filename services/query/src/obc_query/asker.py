@@ -12,13 +12,20 @@ from obc_query.statement import Statement
 
 
 class Asker:
-    """One question's access to the engine."""
+    """One question's access to the engine.
+
+    Attributes:
+        rows_read: rows that the engine has read for it so far.
+        bytes_read: unpacked bytes of them.
+    """
 
     def __init__(self, engine: Engine, share: TenantShare, clock: Clock, timeout: float) -> None:
         self._engine = engine
         self._share = share
         self._clock = clock
         self._deadline = clock.monotonic() + timeout
+        self.rows_read = 0
+        self.bytes_read = 0
 
     async def fetch(self, statement: Statement) -> Sequence[Row]:
         """The rows of one statement. Raises what `Engine.fetch` raises."""
@@ -28,9 +35,12 @@ class Asker:
         except TimeoutError:
             raise DeadlineExceeded("QUERY_TIMEOUT", "the question waited longer than it may") from None
         try:
-            return await self._engine.fetch(statement, timeout=self._left())
+            answer = await self._engine.fetch(statement, timeout=self._left())
         finally:
             self._share.statements.release()
+        self.rows_read += answer.rows_read
+        self.bytes_read += answer.bytes_read
+        return answer.rows
 
     async def fetch_all(self, statements: Sequence[Statement]) -> list[Sequence[Row]]:
         """The rows of several statements, run side by side; the first failure ends the others."""

@@ -17,7 +17,7 @@ from obc_common.errors import DeadlineExceeded, DomainError, Internal, ResourceE
 from obc_common.logs import get_logger
 from obc_query.metrics import STATEMENT_FAILURES, STATEMENT_SECONDS
 from obc_query.statement import Statement
-from obc_query.warehouse import Handle, Warehouse, error_code
+from obc_query.warehouse import Answer, Handle, Warehouse, error_code
 
 _log = get_logger(__name__)
 
@@ -69,8 +69,8 @@ class Engine:
         for handle in self._handles:
             handle.close()
 
-    async def fetch(self, statement: Statement, *, timeout: float) -> Sequence[Row]:
-        """The rows of a statement.
+    async def fetch(self, statement: Statement, *, timeout: float) -> Answer:
+        """The rows of a statement, and what they cost.
 
         Args:
             statement: what to read, and for whom.
@@ -108,7 +108,7 @@ class Engine:
         async with self._killing:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._killer.query, "SELECT 1")
 
-    def _start(self, handle: Handle, mark: str, statement: Statement, seconds: float) -> asyncio.Future[Sequence[Row]]:
+    def _start(self, handle: Handle, mark: str, statement: Statement, seconds: float) -> asyncio.Future[Answer]:
         settings = {
             "max_execution_time": max(round(seconds, 3), 0.001),
             "max_memory_usage": self._max_memory_bytes,
@@ -117,11 +117,11 @@ class Engine:
             "log_comment": mark,
         }
 
-        def run() -> Sequence[Row]:
+        def run() -> Answer:
             with STATEMENT_SECONDS.labels(statement.purpose).time():
-                return handle.query(statement.sql, statement.parameters, settings)
+                return handle.answer(statement.sql, statement.parameters, settings)
 
-        def give_back(done: asyncio.Future[Sequence[Row]]) -> None:
+        def give_back(done: asyncio.Future[Answer]) -> None:
             self._free.put_nowait(handle)
             if not done.cancelled():
                 done.exception()  # read here, for nobody else may be left to read it

@@ -5,6 +5,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
+from google.protobuf.message import Message
 
 from obc.query.v1 import dashboard_pb2, metrics_pb2, stored_event_pb2
 from obc_common import page_tokens
@@ -98,6 +99,11 @@ class DashboardRequest:
 def dashboard_request(request: dashboard_pb2.GetDashboardRequest, now_ms: int) -> DashboardRequest:
     """The period a request asks for. Raises InvalidArgument: BAD_TIME, BAD_RANGE, BAD_TIMEZONE."""
     return DashboardRequest(parse_range(request.from_time, request.to_time, now_ms), parse_timezone(request.timezone))
+
+
+def canonical(request: Message) -> bytes:
+    """The bytes of a request. `now` is in the resolved range already; everything else of it decides on the answer."""
+    return request.SerializeToString(deterministic=True)
 
 
 def cache_question(method: str, resolved: list[object], request: bytes, *, end_ms: int, now_ms: int) -> bytes:

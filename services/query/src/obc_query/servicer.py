@@ -5,18 +5,28 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-from obc.query.v1 import bad_row_pb2, dashboard_pb2, live_pb2, metrics_pb2, query_service_pb2_grpc, stored_event_pb2
+from obc.query.v1 import (
+    activity_pb2,
+    bad_row_pb2,
+    dashboard_pb2,
+    live_pb2,
+    metrics_pb2,
+    query_service_pb2_grpc,
+    stored_event_pb2,
+)
 from obc_common.clock import Clock
 from obc_common.context import Principal, current_principal
 from obc_common.errors import DeadlineExceeded, FailedPrecondition, Unauthenticated
 from obc_common.postgres import Pool
 from obc_common.tenant_state import TenantRules
 from obc_query import codec
-from obc_query.answer_cache import AnswerCache
 from obc_query.asker import Asker, AskerFactory
 from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_quality_response
-from obc_query.freshness import Freshness
+from obc_query.cached_answers import CachedAnswers, Response
+from obc_query.insights.insight import Insight, Question
+from obc_query.insights.stickiness import STICKINESS
 from obc_query.live.hub import LiveHub
 from obc_query.questions.bad_rows import list_bad_rows
 from obc_query.questions.dashboard.answer import get_dashboard, live_users_statement
@@ -26,6 +36,7 @@ from obc_query.questions.metrics import get_metrics
 from obc_query.ranges import parse_range
 from obc_query.requests import (
     cache_question,
+    canonical,
     dashboard_request,
     list_question,
     metrics_request,
@@ -35,7 +46,9 @@ from obc_query.requests import (
 _SCOPE = "query"
 # Left to the answer's way back, of the caller's time.
 _MARGIN_SECONDS = 0.05
-_CachedResponse = TypeVar("_CachedResponse", metrics_pb2.GetMetricsResponse, dashboard_pb2.GetDashboardResponse)
+_Request = TypeVar("_Request", bound=Message)
+_Question = TypeVar("_Question", bound=Question)
+_Response = TypeVar("_Response", bound=Response)
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -63,8 +76,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         *,
         askers: AskerFactory,
         pool: Pool,
-        cache: AnswerCache,
-        freshness: Freshness,
+        answers: CachedAnswers,
         hub: LiveHub,
         directory: Rules,
         clock: Clock,
@@ -74,8 +86,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
     ) -> None:
         self._askers = askers
         self._pool = pool
-        self._cache = cache
-        self._freshness = freshness
+        self._answers = answers
         self._hub = hub
         self._directory = directory
         self._clock = clock
@@ -132,9 +143,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
         end_ms = asked.question.buckets.end
         key = cache_question(
-            "GetMetrics", [span.start_ms, span.end_ms], _canonical(request), end_ms=end_ms, now_ms=now_ms
+            "GetMetrics", [span.start_ms, span.end_ms], canonical(request), end_ms=end_ms, now_ms=now_ms
         )
-        return await self._cached(metrics_pb2.GetMetricsResponse, tenant_id, key, answer, context)
+        return await self._answers.answer(
+            metrics_pb2.GetMetricsResponse, tenant_id, key, answer, self._timeout(context)
+        )
 
     async def GetDashboard(
         self, request: dashboard_pb2.GetDashboardRequest, context: _Context
@@ -155,9 +168,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         # The last day of the series ends at most a day (of 25 hours) behind the range.
         end_ms = asked.span.end_ms + 25 * 3_600_000
         key = cache_question(
-            "GetDashboard", [asked.span.start_ms, asked.span.end_ms], _canonical(request), end_ms=end_ms, now_ms=now_ms
+            "GetDashboard", [asked.span.start_ms, asked.span.end_ms], canonical(request), end_ms=end_ms, now_ms=now_ms
         )
-        response = await self._cached(dashboard_pb2.GetDashboardResponse, tenant_id, key, answer, context)
+        response = await self._answers.answer(
+            dashboard_pb2.GetDashboardResponse, tenant_id, key, answer, self._timeout(context)
+        )
         # Who is there now changes with time alone, so it is never taken from the cache.
         async with self._askers.question(tenant_id, self._timeout(context)) as asker:
             people = await asker.fetch(live_users_statement(tenant_id, now_ms))
@@ -200,32 +215,30 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         if expired or (principal.key_id and not self._directory.key_is_live(principal.key_id)):
             raise Unauthenticated("BAD_CREDENTIAL", "the credential is no longer valid")
 
-    async def _cached(
-        self,
-        response_type: type[_CachedResponse],
-        tenant_id: str,
-        key: bytes,
-        answer: Any,
-        context: _Context,
-    ) -> _CachedResponse:
-        timeout = self._timeout(context)
-        # In this order: what the answer sees is at least the version, and the version at least the moment.
-        as_of_ms = self._freshness.as_of_ms
-        version = self._freshness.version(tenant_id)
+    async def QueryStickiness(
+        self, request: activity_pb2.QueryStickinessRequest, context: _Context
+    ) -> activity_pb2.QueryStickinessResponse:
+        return await self._insight(STICKINESS, request, context)
 
-        async def compute() -> bytes:
-            started = self._clock.monotonic()
-            async with self._askers.question(tenant_id, timeout) as asker:
-                response: _CachedResponse = await answer(asker)
-            response.info.elapsed_ms = round((self._clock.monotonic() - started) * 1000, 1)
-            return response.SerializeToString()
+    async def _insight(
+        self, insight: Insight[_Request, _Question, _Response], request: _Request, context: _Context
+    ) -> _Response:
+        tenant_id = _tenant_of(current_principal())
+        now_ms = self._clock.now_ms()
+        question = insight.read(request, now_ms)
+        span = question.span
+        key = cache_question(
+            insight.name,
+            [span.start_ms, span.end_ms],
+            canonical(request),
+            end_ms=question.settled_ms,
+            now_ms=now_ms,
+        )
 
-        data, cached = await self._cache.answer(tenant_id, key, version, compute)
-        response = response_type.FromString(data)
-        response.info.data_version = version
-        response.info.as_of_ms = as_of_ms
-        response.info.cached = cached
-        return response
+        async def answer(asker: Asker) -> _Response:
+            return await insight.answer(asker, tenant_id, question, now_ms)
+
+        return await self._answers.answer(insight.response_type, tenant_id, key, answer, self._timeout(context))
 
     def _timeout(self, context: _Context) -> float:
         remaining = context.time_remaining()
@@ -240,8 +253,3 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 def _tenant_of(principal: Principal) -> str:
     principal.require_scope(_SCOPE)
     return principal.require_tenant()
-
-
-def _canonical(request: metrics_pb2.GetMetricsRequest | dashboard_pb2.GetDashboardRequest) -> bytes:
-    # `now` is in the resolved range already; everything else of the message decides on the answer.
-    return request.SerializeToString(deterministic=True)

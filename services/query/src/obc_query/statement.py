@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-BindType = Literal["String", "Float64", "Int64", "UInt64", "Bool", "UUID", "Array(String)", "Array(Int64)"]
+BindType = Literal[
+    "String", "Float64", "Int64", "UInt64", "Bool", "UUID", "Array(String)", "Array(Int64)", "Array(Float64)"
+]
 
 TENANT_PREDICATE = "tenant_id = {tenant:UUID}"
 

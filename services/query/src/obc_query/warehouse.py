@@ -71,6 +71,15 @@ class Warehouse:
         return clickhouse_connect.get_client(dsn=self.url, **options)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows of a SELECT, and what they cost: rows and (unpacked) bytes that the engine read for them."""
+
+    rows: Sequence[Sequence[Any]]
+    rows_read: int
+    bytes_read: int
+
+
 class Handle:
     """One client of the engine; calls block and must not overlap.
 
@@ -86,9 +95,16 @@ class Handle:
         self, sql: str, parameters: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
     ) -> Sequence[Sequence[Any]]:
         """Runs a SELECT and gives its rows."""
+        return self.answer(sql, parameters, settings).rows
+
+    def answer(
+        self, sql: str, parameters: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
+    ) -> Answer:
+        """Runs a SELECT and gives its rows and what they cost."""
         with self._clean_client() as client:
             result = client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
-            return result.result_rows
+            read = result.summary
+            return Answer(result.result_rows, int(read.get("read_rows", 0)), int(read.get("read_bytes", 0)))
 
     def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Runs a statement that answers nothing."""

@@ -165,6 +165,8 @@ class AnswerInfo(_message.Message):
     CACHED_FIELD_NUMBER: _builtins.int
     ELAPSED_MS_FIELD_NUMBER: _builtins.int
     SAMPLED_FIELD_NUMBER: _builtins.int
+    ROWS_READ_FIELD_NUMBER: _builtins.int
+    BYTES_READ_FIELD_NUMBER: _builtins.int
     data_version: _builtins.str
     """Data version the answer was computed from."""
     as_of_ms: _builtins.int
@@ -175,6 +177,10 @@ class AnswerInfo(_message.Message):
     """Time in the engine, milliseconds; of the first computation when cached."""
     sampled: _builtins.bool
     """True when events were sampled and counts are re-weighted."""
+    rows_read: _builtins.int
+    """Rows that the engine read; of the first computation when cached."""
+    bytes_read: _builtins.int
+    """Bytes that it read, as they are unpacked."""
     def __init__(
         self,
         *,
@@ -183,10 +189,12 @@ class AnswerInfo(_message.Message):
         cached: _builtins.bool = ...,
         elapsed_ms: _builtins.float = ...,
         sampled: _builtins.bool = ...,
+        rows_read: _builtins.int = ...,
+        bytes_read: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_ms", b"as_of_ms", "cached", b"cached", "data_version", b"data_version", "elapsed_ms", b"elapsed_ms", "sampled", b"sampled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_ms", b"as_of_ms", "bytes_read", b"bytes_read", "cached", b"cached", "data_version", b"data_version", "elapsed_ms", b"elapsed_ms", "rows_read", b"rows_read", "sampled", b"sampled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

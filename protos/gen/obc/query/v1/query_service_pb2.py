@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from obc.query.v1 import activity_pb2 as obc_dot_query_dot_v1_dot_activity__pb2
 from obc.query.v1 import bad_row_pb2 as obc_dot_query_dot_v1_dot_bad__row__pb2
 from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb2
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
@@ -30,7 +31,7 @@ from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
 from obc.query.v1 import stored_event_pb2 as obc_dot_query_dot_v1_dot_stored__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n obc/query/v1/query_service.proto\x12\x0cobc.query.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1aobc/query/v1/bad_row.proto\x1a\x1cobc/query/v1/dashboard.proto\x1a\x17obc/query/v1/live.proto\x1a\x1aobc/query/v1/metrics.proto\x1a\x1fobc/query/v1/stored_event.proto2\xdd\x05\n\x0cQueryService\x12|\n\nListEvents\x12\x1f.obc.query.v1.ListEventsRequest\x1a .obc.query.v1.ListEventsResponse\"+\x82\xd3\xe4\x93\x02%\x12\x15/api/analytics/eventsZ\x0c\x12\n/v1/events\x12~\n\nGetMetrics\x12\x1f.obc.query.v1.GetMetricsRequest\x1a .obc.query.v1.GetMetricsResponse\"-\x82\xd3\xe4\x93\x02\'\x12\x16/api/analytics/metricsZ\r\x12\x0b/v1/metrics\x12\x88\x01\n\x0cGetDashboard\x12!.obc.query.v1.GetDashboardRequest\x1a\".obc.query.v1.GetDashboardResponse\"1\x82\xd3\xe4\x93\x02+\x12\x18/api/analytics/dashboardZ\x0f\x12\r/v1/dashboard\x12\x63\n\nStreamLive\x12\x1f.obc.query.v1.StreamLiveRequest\x1a .obc.query.v1.StreamLiveResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/live0\x01\x12h\n\x0bListBadRows\x12 .obc.query.v1.ListBadRowsRequest\x1a!.obc.query.v1.ListBadRowsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/bad-rows\x12u\n\x0eGetDataQuality\x12#.obc.query.v1.GetDataQualityRequest\x1a$.obc.query.v1.GetDataQualityResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/data-qualityb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n obc/query/v1/query_service.proto\x12\x0cobc.query.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bobc/query/v1/activity.proto\x1a\x1aobc/query/v1/bad_row.proto\x1a\x1cobc/query/v1/dashboard.proto\x1a\x17obc/query/v1/live.proto\x1a\x1aobc/query/v1/metrics.proto\x1a\x1fobc/query/v1/stored_event.proto2\xe2\x06\n\x0cQueryService\x12|\n\nListEvents\x12\x1f.obc.query.v1.ListEventsRequest\x1a .obc.query.v1.ListEventsResponse\"+\x82\xd3\xe4\x93\x02%\x12\x15/api/analytics/eventsZ\x0c\x12\n/v1/events\x12~\n\nGetMetrics\x12\x1f.obc.query.v1.GetMetricsRequest\x1a .obc.query.v1.GetMetricsResponse\"-\x82\xd3\xe4\x93\x02\'\x12\x16/api/analytics/metricsZ\r\x12\x0b/v1/metrics\x12\x88\x01\n\x0cGetDashboard\x12!.obc.query.v1.GetDashboardRequest\x1a\".obc.query.v1.GetDashboardResponse\"1\x82\xd3\xe4\x93\x02+\x12\x18/api/analytics/dashboardZ\x0f\x12\r/v1/dashboard\x12\x63\n\nStreamLive\x12\x1f.obc.query.v1.StreamLiveRequest\x1a .obc.query.v1.StreamLiveResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/live0\x01\x12\x82\x01\n\x0fQueryStickiness\x12$.obc.query.v1.QueryStickinessRequest\x1a%.obc.query.v1.QueryStickinessResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/insights/stickiness:\x01*\x12h\n\x0bListBadRows\x12 .obc.query.v1.ListBadRowsRequest\x1a!.obc.query.v1.ListBadRowsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/bad-rows\x12u\n\x0eGetDataQuality\x12#.obc.query.v1.GetDataQualityRequest\x1a$.obc.query.v1.GetDataQualityResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/data-qualityb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,10 +46,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYSERVICE'].methods_by_name['GetDashboard']._serialized_options = b'\202\323\344\223\002+\022\030/api/analytics/dashboardZ\017\022\r/v1/dashboard'
   _globals['_QUERYSERVICE'].methods_by_name['StreamLive']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['StreamLive']._serialized_options = b'\202\323\344\223\002\n\022\010/v1/live'
+  _globals['_QUERYSERVICE'].methods_by_name['QueryStickiness']._loaded_options = None
+  _globals['_QUERYSERVICE'].methods_by_name['QueryStickiness']._serialized_options = b'\202\323\344\223\002\034\"\027/v1/insights/stickiness:\001*'
   _globals['_QUERYSERVICE'].methods_by_name['ListBadRows']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['ListBadRows']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/bad-rows'
   _globals['_QUERYSERVICE'].methods_by_name['GetDataQuality']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['GetDataQuality']._serialized_options = b'\202\323\344\223\002\022\022\020/v1/data-quality'
-  _globals['_QUERYSERVICE']._serialized_start=225
-  _globals['_QUERYSERVICE']._serialized_end=958
+  _globals['_QUERYSERVICE']._serialized_start=254
+  _globals['_QUERYSERVICE']._serialized_end=1120
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from obc.query.v1 import activity_pb2 as obc_dot_query_dot_v1_dot_activity__pb2
 from obc.query.v1 import bad_row_pb2 as obc_dot_query_dot_v1_dot_bad__row__pb2
 from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb2
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
@@ -59,6 +60,11 @@ class QueryServiceStub:
                 request_serializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.FromString,
                 _registered_method=True)
+        self.QueryStickiness = channel.unary_unary(
+                '/obc.query.v1.QueryService/QueryStickiness',
+                request_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.FromString,
+                _registered_method=True)
         self.ListBadRows = channel.unary_unary(
                 '/obc.query.v1.QueryService/ListBadRows',
                 request_serializer=obc_dot_query_dot_v1_dot_bad__row__pb2.ListBadRowsRequest.SerializeToString,
@@ -103,6 +109,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryStickiness(self, request, context):
+        """QueryStickiness counts users by the number of intervals in which they are active.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBadRows(self, request, context):
         """ListBadRows lists events that were refused as bad data, newest first.
         """
@@ -140,6 +153,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.StreamLive,
                     request_deserializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.SerializeToString,
+            ),
+            'QueryStickiness': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryStickiness,
+                    request_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.SerializeToString,
             ),
             'ListBadRows': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBadRows,
@@ -261,6 +279,33 @@ class QueryService:
             '/obc.query.v1.QueryService/StreamLive',
             obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryStickiness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/QueryStickiness',
+            obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from obc.query.v1 import activity_pb2 as _activity_pb2
 from obc.query.v1 import bad_row_pb2 as _bad_row_pb2
 from obc.query.v1 import dashboard_pb2 as _dashboard_pb2
 from obc.query.v1 import live_pb2 as _live_pb2
@@ -45,6 +46,8 @@ class QueryServiceStub:
     """GetDashboard answers the five groups of the standing dashboard, each compared with the period before."""
     StreamLive: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamLiveRequest, _live_pb2.StreamLiveResponse]
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+    QueryStickiness: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]
+    """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]
     """ListBadRows lists events that were refused as bad data, newest first."""
     GetDataQuality: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.GetDataQualityRequest, _bad_row_pb2.GetDataQualityResponse]
@@ -65,6 +68,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """GetDashboard answers the five groups of the standing dashboard, each compared with the period before."""
     StreamLive: _aio.UnaryStreamMultiCallable[_live_pb2.StreamLiveRequest, _live_pb2.StreamLiveResponse]  # type: ignore[assignment]
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+    QueryStickiness: _aio.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]  # type: ignore[assignment]
+    """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]  # type: ignore[assignment]
     """ListBadRows lists events that were refused as bad data, newest first."""
     GetDataQuality: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.GetDataQualityRequest, _bad_row_pb2.GetDataQualityResponse]  # type: ignore[assignment]
@@ -106,6 +111,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_live_pb2.StreamLiveResponse], _abc.AsyncIterator[_live_pb2.StreamLiveResponse]]:
         """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+
+    @_abc_1.abstractmethod
+    def QueryStickiness(
+        self,
+        request: _activity_pb2.QueryStickinessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_activity_pb2.QueryStickinessResponse, _abc.Awaitable[_activity_pb2.QueryStickinessResponse]]:
+        """QueryStickiness counts users by the number of intervals in which they are active."""
 
     @_abc_1.abstractmethod
     def ListBadRows(

@@ -11,8 +11,8 @@ import asyncpg
 from obc_common.errors import InvalidArgument
 from obc_common.postgres import Pool, map_postgres_error, tenant_transaction
 from obc_query.asker import Asker
+from obc_query.comparison import Comparison, condition
 from obc_query.engine import Row
-from obc_query.filters import Filter, condition
 from obc_query.questions.expressions import EVENT_MS
 from obc_query.statement import Binder, Events, Select, Statement
 
@@ -68,7 +68,7 @@ class ListQuestion:
     start_ms: int | None
     end_ms: int | None
     equals: Sequence[tuple[str, str]]
-    filters: Sequence[Filter]
+    filters: Sequence[Comparison]
     page_size: int
     after: EventKey | None
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from obc_query.asker import Asker
 from obc_query.buckets import Buckets
+from obc_query.comparison import Comparison, condition
 from obc_query.engine import Row
 from obc_query.fields import Field
-from obc_query.filters import Filter, condition
 from obc_query.metric_names import Family, Metric
 from obc_query.questions.expressions import (
     EVENT_MS,
@@ -55,7 +55,7 @@ class MetricsQuestion:
     span: TimeRange
     buckets: Buckets
     breakdown: Field | None
-    filters: Sequence[Filter]
+    filters: Sequence[Comparison]
 
 
 @dataclass(frozen=True, slots=True)

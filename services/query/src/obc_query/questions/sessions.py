@@ -12,7 +12,7 @@ than arrays of tuples; and only a session_id that spans half an hour is looked a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from obc_query.filters import Filter, condition
+from obc_query.comparison import Comparison, condition
 from obc_query.questions.expressions import EVENT_MS, IS_PAGE_VIEW, WEIGHT
 from obc_query.ranges import TimeRange
 from obc_query.statement import Binder, Events, Select
@@ -34,7 +34,7 @@ class Extra:
 
 
 def sessions_select(
-    span: TimeRange, filters: Sequence[Filter], binder: Binder, *, sampled: bool, extras: Sequence[Extra] = ()
+    span: TimeRange, filters: Sequence[Comparison], binder: Binder, *, sampled: bool, extras: Sequence[Extra] = ()
 ) -> Select:
     """One row per session that starts in a range.
 

@@ -1,0 +1,121 @@
+"""Small hostile histories: ties, repetitions, mixed types, events on borders, days of 23 and 25 hours, two devices."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from tests.support.stored_events import Stored
+
+NAMES = ("a", "b", "c", "page_view")
+HOUR = 3_600_000
+_ZONES = ("UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu")
+# Days on which clocks change in Berlin, and one on which they do not.
+_DAYS = ("2025-03-29", "2025-10-25", "2025-06-01")
+_VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    ["pro", "free", "", "5", "true", 5, 5.5, -1, 0, True, False, None, [1], {"x": 1}]
+)
+_STEPS = st.sampled_from([0, 0, 1, 999, 2_000, 2_001, 60_000, HOUR // 2, HOUR, 23 * HOUR, 24 * HOUR, 7 * 24 * HOUR])
+
+
+def at(text: str, zone: str) -> int:
+    """Unix milliseconds of a time on the wall."""
+    return round(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+@st.composite
+def windows(draw: st.DrawFn, intervals: tuple[str, ...] = ("hour", "day", "week", "month")) -> dict[str, Any]:
+    """Range, interval and zone of a request; some ranges begin and end inside of a bucket."""
+    zone, interval = draw(st.sampled_from(_ZONES)), draw(st.sampled_from(intervals))
+    start = at(draw(st.sampled_from(_DAYS)), zone)
+    days = 2 if interval == "hour" else draw(st.sampled_from([1, 4, 30]))
+    window: dict[str, Any] = {
+        "from": str(start + draw(st.sampled_from([0, 0, 1, HOUR // 2, 5 * HOUR]))),
+        "to": str(start + days * 24 * HOUR + draw(st.sampled_from([0, 0, HOUR, 25 * HOUR]))),
+        "interval": interval,
+        "timezone": zone,
+    }
+    if interval == "week" and draw(st.booleans()):
+        window["week_start"] = "sunday"
+    return window
+
+
+@st.composite
+def histories(draw: st.DrawFn, window: dict[str, Any], *, most: int = 40) -> list[Stored]:
+    """Events around a request's range."""
+    start, end = int(window["from"]), int(window["to"])
+    anchors = [start, end, start - 1, end - 1, start + 24 * HOUR, start - 24 * HOUR]
+    sampled = draw(st.booleans()) and draw(st.booleans())
+    events: list[Stored] = []
+    moment = draw(st.sampled_from(anchors))
+    for number in range(draw(st.integers(0, most))):
+        moment = draw(st.sampled_from(anchors)) if draw(st.integers(0, 9)) == 0 else moment + draw(_STEPS)
+        who = draw(st.integers(0, 4))
+        # One user is known on two devices, one device is nobody's, some events have no person at all.
+        user = None if who == 3 else f"u{who}"
+        nobody = draw(st.integers(0, 19)) == 0
+        keys = draw(st.lists(st.sampled_from(["plan", "n"]), unique=True, max_size=2))
+        events.append(
+            Stored(
+                at=moment,
+                name=draw(st.sampled_from(NAMES)),
+                category=draw(st.sampled_from(["navigation", "interaction"])),
+                user=None if nobody else user,
+                anonymous=None if nobody or who == 4 else f"d{who}",
+                session=None if nobody else draw(st.sampled_from([None, f"s{who}", f"t{who}"])),
+                properties={key: draw(_VALUES) for key in keys},
+                page_url=draw(st.sampled_from([None, "https://x.example/", "https://x.example/cart?x=1"])),
+                device={"browser": draw(st.sampled_from(["Chrome", "Edge"]))},
+                # Sampling is by person: one person, one rate.
+                sample_rate=(1.0, 0.5, 0.1, 1.0, 0.25)[who] if sampled and not nobody else 1.0,
+                event_id=uuid.UUID(int=draw(st.integers(1, 2**64)) * 1000 + number),
+            )
+        )
+    return draw(st.permutations(events))
+
+
+def filters(*, depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters of a request."""
+    fields = st.sampled_from(["properties.plan", "properties.n", "user_id", "device_info.browser", "event_category"])
+    texts, numbers = st.sampled_from(["pro", "", "5", "u1", "Chrome", "navigation"]), st.sampled_from([5, 5.5, 0, -1])
+    scalars = st.one_of(texts, numbers, st.booleans())
+    comparisons = st.one_of(
+        st.fixed_dictionaries({"field": fields, "op": st.sampled_from(["exists", "not_exists"])}),
+        st.fixed_dictionaries(
+            {"field": fields, "op": st.sampled_from(["eq", "neq"]), "values": st.lists(scalars, min_size=1, max_size=3)}
+        ),
+        st.fixed_dictionaries(
+            {
+                "field": fields,
+                "op": st.sampled_from(["gt", "gte", "lt", "lte"]),
+                "values": st.lists(st.one_of(texts, numbers), min_size=1, max_size=1),
+            }
+        ),
+        st.fixed_dictionaries(
+            {
+                "field": fields,
+                "op": st.sampled_from(["contains", "starts_with"]),
+                "values": st.lists(texts, min_size=1, max_size=1),
+            }
+        ),
+    )
+    if depth == 0:
+        return comparisons
+    members = st.lists(filters(depth=depth - 1), min_size=1, max_size=2)
+    return st.one_of(
+        comparisons,
+        *(st.fixed_dictionaries({kind: members}) for kind in ("all", "any", "none")),
+    )
+
+
+@st.composite
+def selectors(draw: st.DrawFn) -> dict[str, Any]:
+    """Selectors of a request."""
+    selector: dict[str, Any] = {}
+    if names := draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=2)):
+        selector["names"] = names
+    if draw(st.integers(0, 3)) == 0:
+        selector["filter"] = draw(filters())
+    return selector

@@ -1,0 +1,101 @@
+"""Insights as the REST API answers them, without the processes: JSON in, JSON out, events straight in the engine."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from google.protobuf import message_factory
+
+from obc.query.v1 import query_service_pb2
+from obc_gateway.transcoding.decoding import merge_body
+from obc_gateway.transcoding.encoding import encode_message
+from obc_query.insights.insight import AnyInsight
+from obc_query.projection.writer import insert_rows
+from obc_query.schema import EVENTS_COLUMNS, ensure_tables
+from obc_query.warehouse import Handle
+from tests.support.read_model import ReadModel
+from tests.support.stored_events import Stored
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+@dataclass(frozen=True, slots=True)
+class InsightDesk:
+    """Stores events of any number of tenants and asks about them.
+
+    Attributes:
+        model: the read model; its PostgreSQL stays empty.
+        handle: writes into the engine.
+    """
+
+    model: ReadModel
+    handle: Handle
+
+    def store(self, events: Iterable[Stored]) -> str:
+        """Stores a history under a tenant of its own; the tenant's id."""
+        tenant_id = str(uuid.uuid4())
+        self.store_for(tenant_id, events)
+        return tenant_id
+
+    def store_for(self, tenant_id: str, events: Iterable[Stored]) -> None:
+        """Stores events, in their order, in one batch."""
+        data = "".join(_line(tenant_id, event) for event in events).encode()
+        insert_rows(self.handle, data, uuid.uuid4().hex)
+
+    async def ask(self, insight: AnyInsight, tenant_id: str, body: dict[str, Any], *, now_ms: int) -> dict[str, Any]:
+        """The JSON of the answer, without what says how fresh it is and what it cost.
+
+        Raises InvalidArgument as the service does.
+        """
+        request = _request_type(insight)()
+        merge_body(request, body)
+        question = insight.read(request, now_ms)
+        async with self.model.asking(tenant_id) as asker:
+            response = await insight.answer(asker, tenant_id, question, now_ms)
+        answer: dict[str, Any] = orjson.loads(encode_message(response))
+        answer["info"] = {"sampled": answer.get("info", {}).get("sampled", False)}
+        return answer
+
+
+def open_desk(model: ReadModel) -> InsightDesk:
+    """A desk over an empty read model."""
+    handle = model.warehouse.connect()
+    ensure_tables(handle)
+    return InsightDesk(model, handle)
+
+
+def _request_type(insight: AnyInsight) -> Any:
+    method = query_service_pb2.DESCRIPTOR.services_by_name["QueryService"].methods_by_name[insight.name]
+    return message_factory.GetMessageClass(method.input_type)
+
+
+def _line(tenant_id: str, event: Stored) -> str:
+    """The event as the projector reads it from PostgreSQL, in the order of EVENTS_COLUMNS."""
+    moment = (_EPOCH + timedelta(milliseconds=event.at)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    device = event.device
+    values = {
+        "tenant_id": tenant_id,
+        "event_id": str(event.event_id),
+        "event_name": event.name,
+        "event_category": event.category,
+        "user_id": event.user or "",
+        "anonymous_id": event.anonymous or "",
+        "session_id": event.session or "",
+        "event_time": moment,
+        "received_at": moment,
+        "page_url": event.page_url or "",
+        "referrer": event.referrer or "",
+        "device_timezone": str(device.get("timezone", "")),
+        "properties": orjson.dumps(event.properties).decode(),
+        "sample_rate": repr(event.sample_rate),
+    }
+    texts = (str(values[name]) if name in values else str(device.get(name, _absent(name))) for name in EVENTS_COLUMNS)
+    return "\t".join(text.translate(_ESCAPES) for text in texts) + "\n"
+
+
+def _absent(column: str) -> str:
+    return "0" if column.endswith(("_width", "_height")) else ""
