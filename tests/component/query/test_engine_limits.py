@@ -50,6 +50,12 @@ async def test_a_statement_over_the_memory_cap_is_refused(filled: ReadModel, ten
     assert refused.value.reason == "QUERY_TOO_HEAVY"
 
 
+async def test_an_answer_says_what_the_engine_read_for_it(filled: ReadModel, tenant_id: str) -> None:
+    answer = await filled.engine.fetch(statement(tenant_id, "sum(length(person))"), timeout=5)
+    assert (len(answer.rows), answer.rows_read) == (1, 60)
+    assert answer.bytes_read >= 60 * 16  # a tenant is 16 bytes
+
+
 async def test_an_error_of_the_engine_is_not_echoed(filled: ReadModel, tenant_id: str) -> None:
     with pytest.raises(Internal) as failed:
         await filled.engine.fetch(statement(tenant_id, "no_such_function_of_ours(1)"), timeout=5)

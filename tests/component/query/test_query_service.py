@@ -80,7 +80,7 @@ async def test_an_answer_from_the_cache_is_never_stale(service: QueryService, te
         assert again.info.cached
         assert again.info.data_version == fresh.info.data_version
         # What it cost is told, also of an answer that costs nothing now.
-        assert fresh.info.rows_read > 0
+        assert fresh.info.rows_read >= count
         assert fresh.info.bytes_read > fresh.info.rows_read
         assert (again.info.rows_read, again.info.bytes_read) == (fresh.info.rows_read, fresh.info.bytes_read)
 
