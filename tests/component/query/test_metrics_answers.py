@@ -164,6 +164,16 @@ async def test_values_beyond_the_top_200_are_other(read_model: ReadModel, tenant
     assert totals["users", "$other"] == 11
 
 
+async def test_an_empty_text_is_a_value_and_a_missing_one_is_none(read_model: ReadModel, tenant_id: str) -> None:
+    start = at("2025-06-01T00:00")
+    values: list[dict[str, object]] = [{}, {}, {"plan": None}, {"plan": ""}, {"plan": ""}, {"plan": "pro"}, {"plan": 5}]
+    await read_model.store(tenant_id, [Stored(start + n, properties=given) for n, given in enumerate(values)])
+    span = TimeRange(start, start + 1000)
+    answer = await ask(read_model, tenant_id, span, metrics="events", breakdown="properties.plan")
+    counts = {series.breakdown_value: series.total for series in answer.series}
+    assert counts == {"$none": 3, "": 2, "5": 1, "pro": 1}
+
+
 @pytest.mark.parametrize(
     ("filters", "keep"),
     [

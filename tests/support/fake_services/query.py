@@ -9,6 +9,16 @@ from obc_common.context import current_principal
 from obc_common.errors import DomainError
 from tests.support.fake_services.recorder import Recorder, scripted
 
+_UNARY = [
+    "ListEvents",
+    "GetMetrics",
+    "GetDashboard",
+    "ListBadRows",
+    "GetDataQuality",
+    "QuerySessions",
+    "QueryStickiness",
+]
+
 
 class FakeQuery:
     """Query: unary methods by script; the live feed sends what the test puts into `updates`."""
@@ -21,7 +31,15 @@ class FakeQuery:
 
     def servicer(self) -> Any:
         fake = self
-        names = ["ListEvents", "GetMetrics", "GetDashboard", "ListBadRows", "GetDataQuality", "QueryStickiness"]
+        names = [
+            "ListEvents",
+            "GetMetrics",
+            "GetDashboard",
+            "ListBadRows",
+            "GetDataQuality",
+            "QueryStickiness",
+            "QuerySessions",
+        ]
         base = type(scripted(query_grpc.QueryServiceServicer, self.recorder, names))
 
         class Servicer(base):  # type: ignore[misc,valid-type]  # made at run time

@@ -55,6 +55,7 @@ _CREATE_KEY = Row("admin", lambda world: {"kind": "write"}, operator=400)
 _SOCKET = Row("ingest", kind="ws", operator=403)
 
 TABLE: dict[str, Row] = {
+    "POST /v1/insights/sessions": _INSIGHT,
     "POST /v1/insights/stickiness": _INSIGHT,
     "POST /v1/events:batch": _BATCH,
     "POST /api/analytics/batch": _BATCH,

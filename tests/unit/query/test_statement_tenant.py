@@ -15,6 +15,8 @@ from obc.query.v1 import activity_pb2
 from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
+from obc_query.insights.sessions import SESSIONS
+from obc_query.insights.sessions import statements as sessions
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.stickiness.answer import statement as stickiness_statement
 from obc_query.metric_names import parse_metrics
@@ -105,6 +107,19 @@ def test_every_insight_carries_the_tenant_whatever_it_selects(names: list[str], 
     asked = json_format.ParseDict({"event": event, "filter": event["filter"]}, activity_pb2.QueryStickinessRequest())
     question = STICKINESS.read(asked, SPAN.end_ms)
     assert_tenant(stickiness_statement(TENANT, question, sampled=sampled))
+    report = SESSIONS.read(
+        json_format.ParseDict(
+            {"filter": event["filter"], "breakdown": f"properties.{keys[0]}"}, activity_pb2.QuerySessionsRequest()
+        ),
+        SPAN.end_ms,
+    )
+    assert report.breakdown is not None
+    for statement in (
+        sessions.top_values(TENANT, report, report.breakdown, sampled=sampled),
+        sessions.numbers(TENANT, report, names, sampled=sampled),
+        sessions.pages(TENANT, report, sampled=sampled),
+    ):
+        assert_tenant(statement)
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

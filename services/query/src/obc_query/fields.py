@@ -130,7 +130,8 @@ def _property_field(name: str, key: str) -> Field:
         number=_first([_number_at(path) for path in paths]),
         boolean=_first([f"{path}.:Bool" for path in paths]),
         exists=" OR ".join(f"isNotNull({path})" for path in paths),
-        label=_first([f"toString({path})" for path in paths]),
+        # toString alone makes '' of a property that is not there.
+        label=_first([f"if(isNull({path}), NULL, toString({path}))" for path in paths]),
     )
 
 

@@ -26,6 +26,7 @@ from obc_query.asker import Asker, AskerFactory
 from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_quality_response
 from obc_query.cached_answers import CachedAnswers, Response
 from obc_query.insights.insight import Insight, Question
+from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.live.hub import LiveHub
 from obc_query.questions.bad_rows import list_bad_rows
@@ -214,6 +215,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         expired = 0 < principal.expires_at_ms <= self._clock.now_ms()
         if expired or (principal.key_id and not self._directory.key_is_live(principal.key_id)):
             raise Unauthenticated("BAD_CREDENTIAL", "the credential is no longer valid")
+
+    async def QuerySessions(
+        self, request: activity_pb2.QuerySessionsRequest, context: _Context
+    ) -> activity_pb2.QuerySessionsResponse:
+        return await self._insight(SESSIONS, request, context)
 
     async def QueryStickiness(
         self, request: activity_pb2.QueryStickinessRequest, context: _Context

@@ -338,7 +338,9 @@ Global___QuerySessionsRequest: _TypeAlias = QuerySessionsRequest  # noqa: Y015
 
 @_typing.final
 class SessionNumbers(_message.Message):
-    """SessionNumbers describes some sessions. What has no value without a session is absent then."""
+    """SessionNumbers describes some sessions. What has no value without a session is absent then. Durations are of the
+    sessions that are kept, also where events are sampled.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -350,7 +352,7 @@ class SessionNumbers(_message.Message):
     PAGES_PER_SESSION_FIELD_NUMBER: _builtins.int
     EVENTS_PER_SESSION_FIELD_NUMBER: _builtins.int
     sessions: _builtins.float
-    """How many."""
+    """How many. Absent in a bucket that is not over and has none yet."""
     average_duration_ms: _builtins.float
     """Mean duration, milliseconds."""
     median_duration_ms: _builtins.float
@@ -366,7 +368,7 @@ class SessionNumbers(_message.Message):
     def __init__(
         self,
         *,
-        sessions: _builtins.float = ...,
+        sessions: _builtins.float | None = ...,
         average_duration_ms: _builtins.float | None = ...,
         median_duration_ms: _builtins.float | None = ...,
         p90_duration_ms: _builtins.float | None = ...,
@@ -374,9 +376,9 @@ class SessionNumbers(_message.Message):
         pages_per_session: _builtins.float | None = ...,
         events_per_session: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_duration_ms", b"_average_duration_ms", "_bounce_rate", b"_bounce_rate", "_events_per_session", b"_events_per_session", "_median_duration_ms", b"_median_duration_ms", "_p90_duration_ms", b"_p90_duration_ms", "_pages_per_session", b"_pages_per_session", "average_duration_ms", b"average_duration_ms", "bounce_rate", b"bounce_rate", "events_per_session", b"events_per_session", "median_duration_ms", b"median_duration_ms", "p90_duration_ms", b"p90_duration_ms", "pages_per_session", b"pages_per_session"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_duration_ms", b"_average_duration_ms", "_bounce_rate", b"_bounce_rate", "_events_per_session", b"_events_per_session", "_median_duration_ms", b"_median_duration_ms", "_p90_duration_ms", b"_p90_duration_ms", "_pages_per_session", b"_pages_per_session", "_sessions", b"_sessions", "average_duration_ms", b"average_duration_ms", "bounce_rate", b"bounce_rate", "events_per_session", b"events_per_session", "median_duration_ms", b"median_duration_ms", "p90_duration_ms", b"p90_duration_ms", "pages_per_session", b"pages_per_session", "sessions", b"sessions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_duration_ms", b"_average_duration_ms", "_bounce_rate", b"_bounce_rate", "_events_per_session", b"_events_per_session", "_median_duration_ms", b"_median_duration_ms", "_p90_duration_ms", b"_p90_duration_ms", "_pages_per_session", b"_pages_per_session", "average_duration_ms", b"average_duration_ms", "bounce_rate", b"bounce_rate", "events_per_session", b"events_per_session", "median_duration_ms", b"median_duration_ms", "p90_duration_ms", b"p90_duration_ms", "pages_per_session", b"pages_per_session", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_duration_ms", b"_average_duration_ms", "_bounce_rate", b"_bounce_rate", "_events_per_session", b"_events_per_session", "_median_duration_ms", b"_median_duration_ms", "_p90_duration_ms", b"_p90_duration_ms", "_pages_per_session", b"_pages_per_session", "_sessions", b"_sessions", "average_duration_ms", b"average_duration_ms", "bounce_rate", b"bounce_rate", "events_per_session", b"events_per_session", "median_duration_ms", b"median_duration_ms", "p90_duration_ms", b"p90_duration_ms", "pages_per_session", b"pages_per_session", "sessions", b"sessions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_duration_ms: _TypeAlias = _typing.Literal["average_duration_ms"]  # noqa: Y015
     _WhichOneofArgType__average_duration_ms: _TypeAlias = _typing.Literal["_average_duration_ms", b"_average_duration_ms"]  # noqa: Y015
@@ -390,6 +392,8 @@ class SessionNumbers(_message.Message):
     _WhichOneofArgType__p90_duration_ms: _TypeAlias = _typing.Literal["_p90_duration_ms", b"_p90_duration_ms"]  # noqa: Y015
     _WhichOneofReturnType__pages_per_session: _TypeAlias = _typing.Literal["pages_per_session"]  # noqa: Y015
     _WhichOneofArgType__pages_per_session: _TypeAlias = _typing.Literal["_pages_per_session", b"_pages_per_session"]  # noqa: Y015
+    _WhichOneofReturnType__sessions: _TypeAlias = _typing.Literal["sessions"]  # noqa: Y015
+    _WhichOneofArgType__sessions: _TypeAlias = _typing.Literal["_sessions", b"_sessions"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__average_duration_ms) -> _WhichOneofReturnType__average_duration_ms | None: ...
     @_typing.overload
@@ -402,6 +406,8 @@ class SessionNumbers(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__p90_duration_ms) -> _WhichOneofReturnType__p90_duration_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__pages_per_session) -> _WhichOneofReturnType__pages_per_session | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sessions) -> _WhichOneofReturnType__sessions | None: ...
 
 Global___SessionNumbers: _TypeAlias = SessionNumbers  # noqa: Y015
 

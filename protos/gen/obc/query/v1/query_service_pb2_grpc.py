@@ -60,6 +60,11 @@ class QueryServiceStub:
                 request_serializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.FromString,
                 _registered_method=True)
+        self.QuerySessions = channel.unary_unary(
+                '/obc.query.v1.QueryService/QuerySessions',
+                request_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsResponse.FromString,
+                _registered_method=True)
         self.QueryStickiness = channel.unary_unary(
                 '/obc.query.v1.QueryService/QueryStickiness',
                 request_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.SerializeToString,
@@ -109,6 +114,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QuerySessions(self, request, context):
+        """QuerySessions reports on sessions: how many, how long, where they begin and end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def QueryStickiness(self, request, context):
         """QueryStickiness counts users by the number of intervals in which they are active.
         """
@@ -153,6 +165,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.StreamLive,
                     request_deserializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.SerializeToString,
+            ),
+            'QuerySessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuerySessions,
+                    request_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsResponse.SerializeToString,
             ),
             'QueryStickiness': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryStickiness,
@@ -279,6 +296,33 @@ class QueryService:
             '/obc.query.v1.QueryService/StreamLive',
             obc_dot_query_dot_v1_dot_live__pb2.StreamLiveRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_live__pb2.StreamLiveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuerySessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/QuerySessions',
+            obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

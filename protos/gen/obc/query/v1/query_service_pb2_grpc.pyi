@@ -46,6 +46,8 @@ class QueryServiceStub:
     """GetDashboard answers the five groups of the standing dashboard, each compared with the period before."""
     StreamLive: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamLiveRequest, _live_pb2.StreamLiveResponse]
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+    QuerySessions: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QuerySessionsRequest, _activity_pb2.QuerySessionsResponse]
+    """QuerySessions reports on sessions: how many, how long, where they begin and end."""
     QueryStickiness: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]
@@ -68,6 +70,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """GetDashboard answers the five groups of the standing dashboard, each compared with the period before."""
     StreamLive: _aio.UnaryStreamMultiCallable[_live_pb2.StreamLiveRequest, _live_pb2.StreamLiveResponse]  # type: ignore[assignment]
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+    QuerySessions: _aio.UnaryUnaryMultiCallable[_activity_pb2.QuerySessionsRequest, _activity_pb2.QuerySessionsResponse]  # type: ignore[assignment]
+    """QuerySessions reports on sessions: how many, how long, where they begin and end."""
     QueryStickiness: _aio.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]  # type: ignore[assignment]
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]  # type: ignore[assignment]
@@ -111,6 +115,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_live_pb2.StreamLiveResponse], _abc.AsyncIterator[_live_pb2.StreamLiveResponse]]:
         """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
+
+    @_abc_1.abstractmethod
+    def QuerySessions(
+        self,
+        request: _activity_pb2.QuerySessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_activity_pb2.QuerySessionsResponse, _abc.Awaitable[_activity_pb2.QuerySessionsResponse]]:
+        """QuerySessions reports on sessions: how many, how long, where they begin and end."""
 
     @_abc_1.abstractmethod
     def QueryStickiness(

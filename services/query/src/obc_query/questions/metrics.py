@@ -272,9 +272,9 @@ def _events_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
 def _sessions_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
     binder = Binder()
     extras = [] if shape.question.breakdown is None else [Extra(shape.value(binder))]
-    sessions = sessions_select(
-        shape.question.span, shape.question.filters, binder, sampled=shape.sampled, extras=extras
-    )
+    filters = [f"({condition(item, binder)})" for item in shape.question.filters]
+    matching = " AND ".join(filters) or None
+    sessions = sessions_select(shape.question.span, matching, binder, sampled=shape.sampled, extras=extras)
     numbers = ["sum(weight)", "sum(weight * duration_ms)", "sum(weight * bounced)", "sum(weight * page_views)"]
     select = _grouped(shape, sessions, shape.bucket("start_ms", binder), "extra0[1].2", numbers)
     terms: dict[str, tuple[int, int | None]] = {

@@ -12,7 +12,6 @@ than arrays of tuples; and only a session_id that spans half an hour is looked a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from obc_query.comparison import Comparison, condition
 from obc_query.questions.expressions import EVENT_MS, IS_PAGE_VIEW, WEIGHT
 from obc_query.ranges import TimeRange
 from obc_query.statement import Binder, Events, Select
@@ -27,34 +26,42 @@ _VIEW, _INTERACTION, _MATCHED = 1, 2, 4
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """An expression of an event to carry along, of the events that meet a condition."""
+    """An expression of an event to carry along, of the events that meet a condition.
+
+    Attributes:
+        expression: what.
+        condition: of which events.
+        tie: orders events of one millisecond; "0" = they come in any order.
+    """
 
     expression: str
     condition: str = "true"
+    tie: str = "0"
 
 
 def sessions_select(
-    span: TimeRange, filters: Sequence[Comparison], binder: Binder, *, sampled: bool, extras: Sequence[Extra] = ()
+    span: TimeRange, matching: str | None, binder: Binder, *, sampled: bool, extras: Sequence[Extra] = ()
 ) -> Select:
     """One row per session that starts in a range.
 
-    Its columns: `start_ms`, `duration_ms`, `page_views`, `bounced` (0 or 1: at most one page view, no interaction and
-    under 10 s), `weight`, and for each extra `extra0`, `extra1` ...: its values (ms, value) in the session's order.
+    Its columns: `start_ms`, `duration_ms`, `event_count`, `page_views`, `bounced` (0 or 1: at most one page view, no
+    interaction and under 10 s), `weight`, and for each extra `extra0`, `extra1` ...: its values (ms, value, tie) in the
+    session's order.
 
     Args:
         span: when the sessions start.
-        filters: at least one event of a session must match them all.
+        matching: condition that at least one event of a session must meet; None = none.
         binder: of the statement this becomes part of.
         sampled: whether events may stand for more than themselves.
         extras: what else to carry along.
     """
     flags = [f"{_VIEW} * ({IS_PAGE_VIEW})", f"{_INTERACTION} * (event_category = 'interaction')"]
-    if filters:
-        matched = " AND ".join(f"({condition(item, binder)})" for item in filters)
-        flags.append(f"{_MATCHED} * ({matched})")
+    if matching is not None:
+        flags.append(f"{_MATCHED} * ({matching})")
     start, end = binder.bind(span.start_ms, "Int64"), binder.bind(span.end_ms, "Int64")
     carried = [
-        f"arraySort(pair -> pair.1, groupArrayIf(({EVENT_MS}, {extra.expression}), {extra.condition})) AS all{i}"
+        f"arraySort(item -> (item.1, item.3), "
+        f"groupArrayIf(({EVENT_MS}, {extra.expression}, {extra.tie}), {extra.condition})) AS all{i}"
         for i, extra in enumerate(extras)
     ]
     if sampled:
@@ -83,19 +90,20 @@ def sessions_select(
             f"{_ms('s[1]')} AS start_ms",
             f"{_ms('s[-1]')} AS last_ms",
             "last_ms - start_ms AS duration_ms",
+            "length(s) AS event_count",
             f"arrayCount(event -> bitAnd(event, {_VIEW}) != 0, s) AS page_views",
             f"toUInt8(page_views <= 1 AND duration_ms < {BOUNCE_MS} "
             f"AND NOT arrayExists(event -> bitAnd(event, {_INTERACTION}) != 0, s)) AS bounced",
             f"arrayMin(pair -> pair.2, {_within('weights')}) AS weight" if sampled else "1 AS weight",
             *(f"{_within(f'all{i}')} AS extra{i}" for i in range(len(extras))),
-            *([f"arrayExists(event -> bitAnd(event, {_MATCHED}) != 0, s) AS matched"] if filters else []),
+            *([f"arrayExists(event -> bitAnd(event, {_MATCHED}) != 0, s) AS matched"] if matching is not None else []),
         ],
         source=split,
     )
     return Select(
-        columns=["start_ms", "duration_ms", "page_views", "bounced", "weight", *carried_names],
+        columns=["start_ms", "duration_ms", "event_count", "page_views", "bounced", "weight", *carried_names],
         source=described,
-        where=[f"start_ms >= {start}", f"start_ms < {end}", *(["matched"] if filters else [])],
+        where=[f"start_ms >= {start}", f"start_ms < {end}", *(["matched"] if matching is not None else [])],
     )
 
 

@@ -36,7 +36,7 @@ def journey(view: View) -> Statement:
             "[('referrers', toString(extra1[1].2), '')], "
             "arrayMap(step -> ('transitions', step.1, step.2), arrayFilter(step -> step.1 != step.2, steps))) AS items",
         ],
-        source=sessions_select(both, (), binder, sampled=view.sampled, extras=extras),
+        source=sessions_select(both, None, binder, sampled=view.sampled, extras=extras),
     )
     sums = {
         f"{name}{index}": f"sumIf({name}, {period})"
