@@ -27,7 +27,10 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   if (inBrowser) {
     device.language = navigator.language;
     device.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    lazy.device_().then(async (file) => Object.assign(device, await file.readDevice(navigator)), debug);
+    lazy.device_().then(async (file) => {
+      Object.assign(device, await file.readDevice(navigator));
+      delivery.queue_.maxBytes_ = await file.roomFor(options.max_queue_bytes);
+    }, debug);
   }
   const listeners = new Set<(rules: TenantRules) => void>();
   let rules: TenantRules | undefined;
@@ -39,13 +42,18 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   let ends: ReturnType<Module>[] | undefined;
   let tracked = 0;
 
-  const lost = (loss: Loss) => {
+  /** Calls what the page or a module has given us: what it throws is not thrown into the page, and ends nothing of ours. */
+  const guarded = <T>(call: () => T): T | undefined => {
     try {
-      debug("not stored", loss);
-      config.on_loss?.(loss);
+      return call();
     } catch (error) {
       debug(error);
     }
+  };
+
+  const lost = (loss: Loss) => {
+    debug("not stored", loss);
+    guarded(() => config.on_loss?.(loss));
   };
 
   const delivery = createDelivery(
@@ -55,7 +63,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     (learned) => {
       rules = learned;
       if (learned.tracking_level === "minimal") lazy.fallback_().then((file) => (strip = file.strip), debug);
-      listeners.forEach((listener) => listener(learned));
+      listeners.forEach((listener) => guarded(() => listener(learned)));
     },
     lost,
   );
@@ -64,10 +72,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     if (!inBrowser) return;
     tracked++;
     let event_id = "";
-    const lose = (outcome: Loss["outcome"], code: string) => {
-      delivery.counts_[outcome]++;
-      lost({ event_id, outcome, code });
-    };
+    const lose = (outcome: Loss["outcome"], code: string) => delivery.lose_(event_id, outcome, { code });
     try {
       const state = consent.state_();
       if (state === "denied") return lose("refused", "consent");
@@ -92,25 +97,29 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
 
   const setUser = (user_id: string) => (isUserId(user_id) ? cells.set_("user", user_id) : debug("user_id", user_id));
 
+  const begin = ([module, wanted]: [Module, unknown]) => guarded(() => module(client, wanted));
+
   const endModules = () => {
-    ends?.forEach((end) => end?.());
+    ends?.forEach((end) => guarded(() => end?.()));
     ends = undefined;
   };
 
   /** Brings what runs in line with consent. */
   const obey = () => {
-    if (!life) return;
+    if (!inBrowser) return;
     const state = consent.state_();
     const durable = state === "granted";
+    // Also while nothing runs: what earlier pages have left must not wait on the disk until somebody agrees again.
     if (state === "denied") {
       endModules();
       delivery.refuse_();
       return cells.clear_();
     }
+    if (!life) return;
     if (durable) cells.persist_();
     if (durable || options.cookieless) delivery.start_(durable);
-    else delivery.stop_();
-    ends ??= modules.map(([module, wanted]) => module(client, wanted));
+    else delivery.pause_();
+    ends ??= modules.map(begin);
   };
 
   const setConsent = (state: ConsentState) => {
@@ -162,30 +171,28 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     },
     trackError(error, context) {
       const { message = error, stack, name } = Object(error) as Record<keyof Error, unknown>;
-      track("error", { error_message: String(message).slice(0, 4_000), error_stack: stack && String(stack).slice(0, 4_000), error_name: name, ...context }, "error");
+      const text = (value: unknown) => `${value as string}`.slice(0, 4_000);
+      // Read where nothing is thrown into the page: not everything can be text.
+      track("error", { get error_message() { return text(message); }, error_stack: stack && text(stack), error_name: name, ...context }, "error");
     },
     identify(user_id, traits) {
       if (setUser(user_id)) track("identify", traits, "identity");
     },
     reset: cells.clear_,
     register(properties) {
-      try {
-        cells.set_("super", JSON.stringify({ ...superProperties(cells), ...properties }));
-      } catch (error) {
-        debug(error);
-      }
+      guarded(() => cells.set_("super", JSON.stringify({ ...superProperties(cells), ...properties })));
     },
     optOut: () => setConsent("denied"),
     optIn: () => setConsent("granted"),
     flush: (milliseconds = 5_000) => delivery.flush_(milliseconds),
     onConfig(listener) {
       listeners.add(listener);
-      if (rules) listener(rules);
+      if (rules) guarded(() => listener(rules!));
       return () => listeners.delete(listener);
     },
     use(module, wanted) {
       modules.push([module, wanted]);
-      ends?.push(module(client, wanted));
+      ends?.push(begin([module, wanted]));
     },
     getStats: () => ({
       storageStats: { eventCount: delivery.queue_.count_(), storageSize: delivery.queue_.bytes_() },

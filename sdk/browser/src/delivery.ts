@@ -2,20 +2,15 @@
 import type { Options } from "./options.ts";
 import { type Entry, isEntry } from "./queue/entry.ts";
 import { createQueue, idOf, type Item, newItem, type Queue, State } from "./queue/queue.ts";
-import { createStore, type StoreUser } from "./queue/store.ts";
-import { readLocal } from "./storage.ts";
+import { createStore, forgetStores, type StoreUser } from "./queue/store.ts";
 import { standForElection } from "./tabs/leader.ts";
 import { handOver, KEEPALIVE_BYTES } from "./transport/rest.ts";
 import { createSender, type Sender } from "./transport/sender.ts";
 import type { Result } from "./transport/socket.ts";
 import type { LoadFallback, Loss, TenantRules } from "./types.ts";
 
-/** However full the disk is, this much is queued: it can be sent from memory. */
-const LEAST_BYTES = 60_000;
 const SAVED_AT_ONCE = 200;
 const LOOK_AGAIN = 50;
-/** Where the first version of this SDK kept its events. */
-const SEED = "obc_analytics_events";
 
 /** Between tabs: added entries, ids that are done, the tenant's rules, a new tab asking for them. */
 interface Message {
@@ -31,9 +26,13 @@ export interface Delivery {
   readonly queue_: Queue;
   readonly sender_: Sender;
   readonly counts_: Counts;
+  /** Counts and reports an event that will not be stored. */
+  lose_(event_id: string, outcome: Loss["outcome"], answer: Partial<Result>): void;
   /** `durable`: may use the browser's storage. Otherwise this tab keeps its events in memory and sends them itself. */
   start_(durable: boolean): void;
   stop_(): void;
+  /** Stops until consent is decided. */
+  pause_(): void;
   offer_(entry: Entry): void;
   /** Consent was withdrawn: nothing that is queued anywhere is sent any more. */
   refuse_(): void;
@@ -64,9 +63,9 @@ export const createDelivery = (
 
   const tell = (message: Message) => channel?.postMessage(message);
 
-  const lose = (item: Item, outcome: Loss["outcome"], answer: Partial<Result>) => {
+  const lose = (event_id: string, outcome: Loss["outcome"], answer: Partial<Result>) => {
     counts[outcome]++;
-    lost({ code: "", ...answer, event_id: idOf(item), outcome });
+    lost({ code: "", ...answer, event_id, outcome });
   };
 
   const forget = (ids: string[]) => {
@@ -82,13 +81,13 @@ export const createDelivery = (
         const { result } = results[position]!;
         if (queue.delete_(idOf(item))) {
           if (result === "accepted" || result === "duplicate") counts[result]++;
-          else lose(item, result === "dropped" ? result : "rejected", results[position]!);
+          else lose(idOf(item), result === "dropped" ? result : "rejected", results[position]!);
         }
         return idOf(item);
       }),
     );
 
-  const sender = createSender(options, queue, {
+  const sender = createSender(options, queue, load, {
     settled_: settle,
     rules_(learned) {
       tell({ r: (rules = learned) });
@@ -98,9 +97,15 @@ export const createDelivery = (
 
   const add = (item: Item) => {
     // What another tab has told us or stored is a copy, unless it is this tab that sends.
-    const evicted = queue.add_(item).filter((one) => fresh.delete(one) || leads || !one.saved_);
-    evicted.forEach((one) => lose(one, "evicted", { code: "evicted" }));
-    forget(evicted.map(idOf));
+    const evicted = queue.add_(item).filter((one) => fresh.delete(one) || (leads && running) || !one.saved_);
+    const ids = evicted.map(idOf);
+    ids.forEach((id) => lose(id, "evicted", { code: "evicted" }));
+    forget(ids);
+  };
+
+  /** Takes over what another tab or an earlier page has stored. */
+  const take = (entry: Entry) => {
+    if (!queue.get_(entry.i)) add(newItem(entry, State.Free));
   };
 
   const offer = (entry: Entry) => {
@@ -130,19 +135,20 @@ export const createDelivery = (
     saving = false;
   };
 
-  /** Takes over what other tabs, earlier pages and the first version of this SDK have left, and stores what is not. */
+  /** Takes over what other tabs and earlier pages have left, and stores what is not. */
   const adopt = async () => {
     const settled = (settledMeanwhile = new Set());
-    const unknown = ({ i }: Entry) => !queue.get_(i) && !settled.has(i);
     const stored = (await store?.((use) => use.load_())) as Entry[] | undefined;
     if (!stored || !leads) return;
-    const found = stored.filter(unknown);
-    found.filter(isEntry).forEach((entry) => add(newItem(entry, State.Free)));
-    forget(found.filter((value: unknown) => !isEntry(value)).map(({ i }) => i));
+    for (const entry of stored) {
+      if (queue.get_(entry.i) || settled.has(entry.i)) continue;
+      const { i } = entry;
+      if (isEntry(entry)) take(entry);
+      else forget([i]);
+    }
     // The store may have been cleared since.
     const ids = new Set(stored.map((entry) => entry.i));
     queue.items_().forEach((item) => ids.has(idOf(item)) || fresh.add(item));
-    if (readLocal(SEED)) await load().then((file) => file.migrate(SEED, offer, save), () => {});
     await save();
     sender.pump_();
   };
@@ -162,7 +168,7 @@ export const createDelivery = (
     d.forEach(queue.delete_);
     if (r) learn((rules = r));
     if (!leads) return;
-    a.forEach((entry) => queue.get_(entry.i) || add(newItem(entry, State.Free)));
+    a.forEach(take);
     if (h) {
       tell({ r: rules });
       void adopt();
@@ -170,19 +176,27 @@ export const createDelivery = (
     sender.pump_();
   };
 
-  const stop = () => {
+  /** Whether this tab leads is still true afterwards: what it knows to be stored is its to count, if consent is denied now. */
+  const pause = () => {
     running = false;
     resign?.();
-    follow();
+    sender.stop_();
     channel?.close();
-    void store?.(async (use) => use.close_());
+    // The page may be gone before anything is asked of it again.
+    void store?.((use) => use.add_([...fresh].map((item) => item.entry_)).finally(use.close_));
     channel = store = resign = undefined;
+  };
+
+  const stop = () => {
+    pause();
+    leads = false;
   };
 
   return {
     queue_: queue,
     sender_: sender,
     counts_: counts,
+    lose_: lose,
     start_(durable) {
       if (running && durable === !!store) return;
       stop();
@@ -194,23 +208,19 @@ export const createDelivery = (
         channel.onmessage = ({ data }) => hear(data as Message);
         tell({ h: 1 });
         resign = standForElection(name, load, lead, follow);
-        navigator.storage?.estimate().then(
-          ({ quota, usage }) =>
-            (queue.maxBytes_ = Math.max(LEAST_BYTES, Math.min(options.max_queue_bytes, (quota! - usage!) / 2))),
-          () => {},
-        );
       } else lead();
       void save();
     },
     stop_: stop,
+    pause_: pause,
     offer_: offer,
     refuse_() {
       const refused = queue.items_().filter((item) => leads || !item.saved_);
-      void store?.((use) => use.clear_());
       queue.items_().map(idOf).forEach(queue.delete_);
       fresh.clear();
       stop();
-      refused.forEach((item) => lose(item, "refused", { code: "consent" }));
+      forgetStores(name);
+      refused.forEach((item) => lose(idOf(item), "refused", { code: "consent" }));
     },
     handOver_() {
       const items = queue.peek_(1_000, KEEPALIVE_BYTES, (item) => !item.handed_);

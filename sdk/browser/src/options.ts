@@ -20,7 +20,8 @@ export const withDefaults = (config: AnalyticsConfig, report: (field: string, pr
   } catch (error) {
     report("endpoint", error);
   }
-  return {
+  const defaults: Partial<Options> = {
+    batch_path: "/batch",
     batch_size: 50,
     flush_interval: 30_000,
     max_retries: 3,
@@ -28,9 +29,12 @@ export const withDefaults = (config: AnalyticsConfig, report: (field: string, pr
     max_queue_bytes: 2_000_000,
     low_priority: ["autocapture", "performance", "engagement"],
     websocket_url: base.origin.replace("http", "ws") + "/v1/stream",
-    ...config,
-    batch_url: base.href.replace(/\/$/, "") + (config.batch_path ?? "/batch"),
   };
+  const options: Record<string, unknown> = { ...config };
+  // A setting that is there but undefined is none.
+  for (const name in defaults) options[name] ??= defaults[name as keyof Options];
+  options["batch_url"] = base.href.replace(/\/$/, "") + options["batch_path"];
+  return options as unknown as Options;
 };
 
 /** Whose queue, session and device it is, among all on this origin. The key itself is never written down. */

@@ -1,6 +1,6 @@
 /**
- * Browser, system and kind of device: Client Hints first, then the User-Agent string. A file of its own that every
- * page loads once; what is tracked a moment before it is there, the server completes out of `user_agent`.
+ * Browser, system and kind of device: Client Hints first, then the User-Agent string; and the room there is. A file of
+ * its own that every page loads once; what is tracked a moment before it is there, the server completes out of `user_agent`.
  */
 import type { DeviceInfo } from "../types.ts";
 import { type ClientHints, readHints } from "./hints.ts";
@@ -16,3 +16,5 @@ export const readDevice = async ({ userAgent, maxTouchPoints, userAgentData }: B
   ...parseUserAgent(userAgent, maxTouchPoints ?? 0),
   ...(userAgentData && (await readHints(userAgentData))),
 });
+
+export { roomFor } from "./room.ts";

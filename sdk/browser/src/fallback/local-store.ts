@@ -1,10 +1,13 @@
 /** The store in localStorage: one key per event, so that tabs do not overwrite each other and nothing is rewritten. */
 import type { Entry } from "../queue/entry.ts";
-import type { Store } from "../queue/store.ts";
+import { LOCAL, SEED, type Store } from "../queue/store.ts";
+import { readLocal, writeLocal } from "../storage.ts";
+import { readSeed } from "./seed.ts";
 
-export const openLocalStorage = async (name: string): Promise<Store> => {
-  const prefix = name + ":";
-  const keys = () => Object.keys(localStorage).filter((key) => key.startsWith(prefix)).sort();
+export const localStore = (name: string): Store => {
+  /** Also a key itself: it tells pages that can use IndexedDB that there is something here. */
+  const prefix = name + LOCAL;
+  const keys = () => Object.keys(localStorage).filter((key) => key.startsWith(prefix) && key !== prefix).sort();
   const read = (key: string): unknown => {
     try {
       return JSON.parse(localStorage.getItem(key)!) ?? {};
@@ -12,13 +15,29 @@ export const openLocalStorage = async (name: string): Promise<Store> => {
       return { i: key.slice(prefix.length) };
     }
   };
-  localStorage.setItem(name + "probe", ""); // throws where nothing can be stored
-  localStorage.removeItem(name + "probe");
   return {
-    add_: async (entries: Entry[]) => entries.forEach((entry) => localStorage.setItem(prefix + entry.i, JSON.stringify(entry))),
+    async add_(entries: Entry[]) {
+      if (entries.length && !localStorage.getItem(prefix)) localStorage.setItem(prefix, "1");
+      entries.forEach((entry) => localStorage.setItem(prefix + entry.i, JSON.stringify(entry)));
+    },
     remove_: async (ids) => ids.forEach((id) => localStorage.removeItem(prefix + id)),
     load_: async () => keys().map(read),
-    clear_: async () => keys().forEach((key) => localStorage.removeItem(key)),
+    clear_: async () => [...keys(), prefix].forEach((key) => localStorage.removeItem(key)),
     close_() {},
   };
+};
+
+export const openLocalStorage = async (name: string): Promise<Store> => {
+  const store = localStore(name);
+  localStorage.setItem(name + LOCAL, "1"); // throws where nothing can be stored
+  const seed = readSeed();
+  if (!seed.length) return store;
+  // There may be no room for both.
+  const text = readLocal(SEED)!;
+  writeLocal(SEED);
+  await store.add_(seed).catch(async () => {
+    await store.remove_(seed.map(({ i }) => i));
+    writeLocal(SEED, text);
+  });
+  return store;
 };

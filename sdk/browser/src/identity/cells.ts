@@ -1,4 +1,4 @@
-/** Small values that tabs share: in localStorage while that is allowed and works, and always in memory. */
+/** Small values that tabs share: in localStorage while that is allowed and works, else in the memory of this tab. */
 import { readLocal, writeLocal } from "../storage.ts";
 
 export interface Cells {
@@ -7,15 +7,16 @@ export interface Cells {
   set_(name: string, value: string): string;
   /** Forgets who this is. */
   clear_(): void;
-  /** Storing has just been allowed: writes down what memory has. */
+  /** Storing may have just been allowed: writes down what only memory has. */
   persist_(): void;
 }
 
 export const createCells = (prefix: string, mayStore: () => boolean): Cells => {
   let memory: Record<string, string> = {};
   const set_ = (name: string, value: string) => {
-    memory[name] = value;
-    if (mayStore()) writeLocal(prefix + name, value);
+    // Never in both: what other tabs have changed since would be written over with what this one remembers.
+    if (mayStore() && writeLocal(prefix + name, value)) delete memory[name];
+    else memory[name] = value;
     return value;
   };
   return {

@@ -17,9 +17,9 @@ export const openIndexedDb = (name: string): Promise<Store> =>
   });
 
 const inDatabase = (database: IDBDatabase): Store => {
-  const run = <T>(mode: IDBTransactionMode, call: (events: IDBObjectStore) => IDBRequest<T> | void): Promise<T> =>
+  const run = <T>(call: (events: IDBObjectStore) => IDBRequest<T> | void): Promise<T> =>
     new Promise((resolve, reject) => {
-      const transaction = database.transaction(EVENTS, mode);
+      const transaction = database.transaction(EVENTS, "readwrite");
       const request = call(transaction.objectStore(EVENTS));
       transaction.oncomplete = () => resolve(request?.result as T);
       transaction.onabort = reject;
@@ -27,10 +27,10 @@ const inDatabase = (database: IDBDatabase): Store => {
       transaction.commit();
     });
   return {
-    add_: (entries) => run("readwrite", (events) => entries.forEach((entry) => events.put(entry))),
-    remove_: (ids) => run("readwrite", (events) => ids.forEach((id) => events.delete(id))),
-    load_: () => run<unknown[]>("readonly", (events) => events.getAll()),
-    clear_: () => run("readwrite", (events) => events.clear()),
+    add_: (entries) => run((events) => entries.forEach((entry) => events.put(entry))),
+    remove_: (ids) => run((events) => ids.forEach((id) => events.delete(id))),
+    load_: () => run<unknown[]>((events) => events.getAll()),
+    clear_: () => run((events) => events.clear()),
     close_: () => database.close(),
   };
 };

@@ -1,4 +1,5 @@
 /** The durable copy of the queue, shared by all tabs of the origin. */
+import { readLocal } from "../storage.ts";
 import type { LoadFallback } from "../types.ts";
 import type { Entry } from "./entry.ts";
 import { openIndexedDb } from "./indexeddb.ts";
@@ -12,8 +13,24 @@ export interface Store {
   close_(): void;
 }
 
+/** Deletes what any page has stored; who has it open closes it. */
+export const forgetStores = (name: string): void => {
+  try {
+    localStorage.removeItem(SEED);
+    for (const key in localStorage) if (key.startsWith(name + LOCAL)) localStorage.removeItem(key);
+    indexedDB.deleteDatabase(name);
+  } catch {
+    // Without storage there is nothing to delete.
+  }
+};
+
 /** Does something with the store; the answer is undefined when that failed twice. */
 export type StoreUser = <T>(call: (store: Store) => Promise<T>) => Promise<T | undefined>;
+
+/** Where the first version of this SDK kept its events. */
+export const SEED = "obc_analytics_events";
+/** What follows the name of a queue in localStorage: then the id of an event, or nothing: there may be such keys. */
+export const LOCAL = ":";
 
 /** Browsers have been seen to leave a database call unanswered. */
 const PATIENCE = 3_000;
@@ -29,11 +46,15 @@ const within = <T>(promise: Promise<T>): Promise<T> =>
  * under us when the user clears the site's data. What fails again is the caller's to keep in memory.
  */
 export const createStore = (name: string, load: LoadFallback): StoreUser => {
-  let open: (name: string) => Promise<Store> = openIndexedDb;
+  let open = async (): Promise<Store> => {
+    const store = await openIndexedDb(name);
+    if (readLocal(SEED) || readLocal(name + LOCAL)) await load().then((file) => file.drain(name, store)).catch(() => {});
+    return store;
+  };
   let opened: Promise<Store> | undefined;
-  const openOther = () => (open = (other) => load().then(({ openLocalStorage }) => openLocalStorage(other)))(name);
+  const openOther = () => (open = () => load().then((file) => file.openLocalStorage(name)))();
   const attempt = <T>(call: (store: Store) => Promise<T>): Promise<T> =>
-    within((opened ??= within(open(name)).catch(openOther)).then(call));
+    within((opened ??= within(open()).catch(openOther)).then(call));
   return (call) =>
     attempt(call)
       .catch(() => {

@@ -10,8 +10,11 @@ export const standForElection = (name: string, load: LoadFallback, lead: () => v
     return new Promise<void>((resolve) => (release = resolve));
   };
   const lease = async () => {
-    const { holdLease } = await load().catch(() => ({ holdLease: hold as never as typeof import("../fallback/lease.ts").holdLease }));
-    if (!abort.signal.aborted) release = holdLease(name, lead, follow);
+    const file = await load().catch(() => undefined);
+    if (abort.signal.aborted) return;
+    if (file) release = file.holdLease(name, lead, follow);
+    // Nobody else would send what this tab has.
+    else lead();
   };
   if (navigator.locks) navigator.locks.request(name, abort, hold).catch(lease);
   else void lease();

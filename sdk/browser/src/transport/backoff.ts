@@ -2,19 +2,5 @@
 const FIRST = 1_000;
 const LONGEST = 60_000;
 
-export interface Backoff {
-  /** Milliseconds to wait now: anything up to a bound that doubles with every failure in a row. There is no last try. */
-  next_(): number;
-  /** Something was delivered. */
-  reset_(): void;
-}
-
-export const createBackoff = (): Backoff => {
-  let failures = 0;
-  return {
-    next_: () => Math.random() * Math.min(LONGEST, FIRST * 2 ** failures++),
-    reset_() {
-      failures = 0;
-    },
-  };
-};
+/** Milliseconds to wait after so many failures before this one: anything up to a bound that doubles. There is no last try. */
+export const backoff = (failures: number): number => Math.random() * Math.min(LONGEST, FIRST * 2 ** failures);

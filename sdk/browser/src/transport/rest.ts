@@ -1,11 +1,11 @@
 /** One batch over REST. Answers what came of it, and never throws. */
 import { wireBatch } from "../queue/entry.ts";
+import type { Zipped } from "../fallback/zip.ts";
 import type { Item } from "../queue/queue.ts";
+import type { LoadFallback } from "../types.ts";
 import type { Result } from "./socket.ts";
 
 const DEADLINE = 20_000;
-/** Below this, gzip costs more than it saves. */
-const WORTH_ZIPPING = 1_024;
 /** All keepalive requests of a page together may have 64 KiB. */
 export const KEEPALIVE_BYTES = 60_000;
 
@@ -13,7 +13,7 @@ export interface Answer {
   /** The HTTP status; 0 = no answer, or one that is no answer. */
   status_: number;
   results_?: Result[];
-  /** Milliseconds that the server asked to wait. */
+  /** Milliseconds that the server asked to wait, if they are a number. */
   retryAfter_?: number;
 }
 
@@ -25,27 +25,24 @@ const send = async (url: string, type: string, body: BodyInit, request: RequestI
       ...request,
       headers: { "Content-Type": type, ...request.headers },
     });
-    const { ok, status: status_, headers } = response;
-    return ok
-      ? { status_, results_: ((await response.json()) as { results: Result[] }).results }
-      : { status_, retryAfter_: +headers.get("Retry-After")! * 1_000 };
+    return {
+      status_: response.status,
+      retryAfter_: +response.headers.get("Retry-After")! * 1_000,
+      ...(response.ok && { results_: ((await response.json()) as { results: Result[] }).results }),
+    };
   } catch {
     return { status_: 0 };
   }
 };
 
-export const post = async (url: string, key: string, items: Item[]): Promise<Answer> => {
+/** Where the file that zips cannot be loaded, text goes as it is. */
+export const post = async (url: string, key: string, items: Item[], load: LoadFallback): Promise<Answer> => {
   const text = `{${wireBatch(items)}}`;
-  const zip = text.length > WORTH_ZIPPING && globalThis.CompressionStream;
-  return send(
-    url,
-    "application/json",
-    zip ? await new Response(new Blob([text]).stream().pipeThrough(new zip("gzip"))).blob() : text,
-    {
-      headers: { Authorization: "Bearer " + key, ...(zip && { "Content-Encoding": "gzip" }) },
-      signal: AbortSignal.timeout(DEADLINE),
-    },
-  );
+  const [body, headers] = await load().then((file) => file.zip(text)).catch((): Zipped => [text]);
+  return send(url, "application/json", body, {
+    headers: { Authorization: "Bearer " + key, ...headers },
+    signal: AbortSignal.timeout(DEADLINE),
+  });
 };
 
 /**

@@ -1,8 +1,8 @@
 /** Delivers the queue: over a WebSocket while there is one, else over REST. At most one tab has one that runs. */
 import type { Options } from "../options.ts";
 import { mark, type Queue, State } from "../queue/queue.ts";
-import type { Stats } from "../types.ts";
-import { createBackoff } from "./backoff.ts";
+import type { LoadFallback, Stats } from "../types.ts";
+import { backoff } from "./backoff.ts";
 import { post } from "./rest.ts";
 import { openSocket, type Socket, type SocketOwner } from "./socket.ts";
 
@@ -10,6 +10,8 @@ import { openSocket, type Socket, type SocketOwner } from "./socket.ts";
 const BATCH_BYTES = 500_000;
 /** A key that is refused may be valid later; nobody but time can tell. */
 const REFUSED_PAUSE = 300_000;
+/** A longer wait that a server asks for is a mistake, and no timer could hold it. */
+const LONGEST_PAUSE = 86_400_000;
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
 
@@ -26,16 +28,18 @@ export interface Sender {
 export const createSender = (
   options: Options,
   queue: Queue,
+  load: LoadFallback,
   { settled_, rules_ }: Pick<SocketOwner, "settled_" | "rules_">,
 ): Sender => {
   let { write_key, batch_size, batch_url, websocket_url } = options;
-  const connecting = createBackoff();
-  const delivering = createBackoff();
   let socket: Socket | undefined;
   let running = false;
   let posting = false;
   let urgent = false;
+  /** Connections in a row that were never ready. */
   let failures = 0;
+  /** Batches in a row that brought nothing. */
+  let refusals = 0;
   let pausedUntil = 0;
   let connectTimer: Timer;
   let pumpTimer: Timer;
@@ -77,29 +81,30 @@ export const createSender = (
     rules_,
     ready_() {
       failures = 0;
-      connecting.reset_();
       pump();
     },
     settled_(items, results) {
       // One that answers nothing must not be asked again at once.
-      if (!results?.[0]) return owner.retry_(0);
-      delivering.reset_();
+      if (!results?.[0]) return owner.retry_();
+      refusals = 0;
       limit = Math.min(batch_size, limit * 2);
       settled_(items, results);
       pump();
     },
-    retry_: (after) => pause(after + delivering.next_()),
+    // What is no number (a date, nothing) leaves the backoff.
+    retry_: (after) => pause(Math.min(after || 0, LONGEST_PAUSE) + backoff(refusals++)),
     unreadable_(items, code) {
       if (items.length === 1) settled_(items, [{ result: "rejected", code }]);
       else limit = Math.max(1, (items.length || limit) >> 1);
       pump();
     },
     closed_(code) {
-      failures = socket?.isReady_() ? 0 : failures + 1;
+      const wait = backoff(failures);
+      if (!socket?.isReady_()) failures++;
       socket = undefined;
       if (!running) return;
       clearTimeout(connectTimer);
-      connectTimer = setTimeout(connect, (code === 4401 || code === 4403 ? REFUSED_PAUSE : 0) + connecting.next_());
+      connectTimer = setTimeout(connect, (code === 4401 || code === 4403 ? REFUSED_PAUSE : 0) + wait);
       pump();
     },
   };
@@ -126,7 +131,7 @@ export const createSender = (
     }
     posting = true;
     mark(items, State.Sent);
-    const { status_, results_ = [], retryAfter_ = 0 } = await post(batch_url, write_key, items);
+    const { status_, results_ = [], retryAfter_ } = await post(batch_url, write_key, items, load);
     mark(items, State.Free);
     posting = false;
     if (status_ === 200) owner.settled_(items, results_);

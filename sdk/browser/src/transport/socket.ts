@@ -20,7 +20,8 @@ export interface SocketOwner {
   ready_(): void;
   rules_(rules: TenantRules): void;
   settled_(items: Item[], results: Result[]): void;
-  retry_(after: number): void;
+  /** Milliseconds that the server asked to wait. */
+  retry_(after?: number): void;
   /** The server cannot read these; without any, one of several batches. */
   unreadable_(items: Item[], code: string): void;
   /** `code` is the close code, 0 when we gave up waiting. What had no answer is free to be sent again. */

@@ -2,6 +2,8 @@
 import { IDBFactory } from "fake-indexeddb";
 import { vi } from "vitest";
 import { createClient } from "../../src/client.ts";
+// Now: or its first loading would take a moment that `settle` does not wait for.
+import "../../src/fallback/index.ts";
 import type { AnalyticsClient, AnalyticsConfig, AnalyticsEvent, LazyFiles } from "../../src/types.ts";
 
 export class FakeStorage {
@@ -87,8 +89,29 @@ const freeLocks = () => ({
   request: (_name: string, _options: object, hold: () => Promise<void>) => Promise.resolve().then(hold),
 });
 
-export const newClient = (config: Partial<AnalyticsConfig> = {}): AnalyticsClient =>
-  createClient({ endpoint: "https://a.example/api/analytics", write_key: "wk_live_secretkey", tenant_id: "t1", ...config }, lazy);
+export const newClient = (config: Partial<AnalyticsConfig> = {}, files: Partial<LazyFiles> = {}): AnalyticsClient =>
+  createClient({ endpoint: "https://a.example/api/analytics", write_key: "wk_live_secretkey", tenant_id: "t1", ...config }, { ...lazy, ...files });
+
+/** A client that runs. */
+export const started = async (config: Partial<AnalyticsConfig> = {}, files: Partial<LazyFiles> = {}): Promise<AnalyticsClient> => {
+  const client = newClient(config, files);
+  await client.initialize();
+  await settle();
+  return client;
+};
+
+/** A page whose server takes everything: the names of what it was sent, once all is settled. */
+export const delivered = async (): Promise<string[]> => {
+  const client = await started();
+  FakeSocket.last.ready();
+  await settle();
+  const names = FakeSocket.last.batches.flatMap((batch) => batch.events.map((event) => event.event_name));
+  FakeSocket.last.batches.forEach((batch) => FakeSocket.last.ack(batch));
+  await settle();
+  client.destroy();
+  await settle();
+  return names;
+};
 
 /** Lets every pending promise and database call happen. */
 export const settle = async (): Promise<void> => {

@@ -6,9 +6,9 @@ import { sessionId } from "../../src/identity/session.ts";
 import { openLocalStorage } from "../../src/fallback/local-store.ts";
 import { encode } from "../../src/queue/entry.ts";
 import { createQueue, newItem, State } from "../../src/queue/queue.ts";
-import { createBackoff } from "../../src/transport/backoff.ts";
+import { backoff } from "../../src/transport/backoff.ts";
 import type { AnalyticsEvent } from "../../src/types.ts";
-import { FakeSocket, type FakeStorage, newClient, openBrowser, settle } from "./browser.ts";
+import { FakeSocket, type FakeStorage, openBrowser, settle, started } from "./browser.ts";
 
 let storage: FakeStorage;
 let window: EventTarget;
@@ -16,13 +16,6 @@ beforeEach(() => ({ storage, window } = openBrowser()));
 
 const entry = (id: string, size = 10, p = 1) =>
   encode({ event_id: id, event_name: "x".repeat(size), timestamp: 1 } as AnalyticsEvent, p);
-
-const started = async (config = {}) => {
-  const client = newClient(config);
-  await client.initialize();
-  await settle();
-  return client;
-};
 
 describe("seed defects", () => {
   test("1: what was sent is not delivered before its ack", async () => {
@@ -83,12 +76,11 @@ describe("seed defects", () => {
 
   test("6: reconnecting never stops, and waits a random part of a growing bound", () => {
     const random = vi.spyOn(Math, "random").mockReturnValue(0.5);
-    const backoff = createBackoff();
-    const waits = Array.from({ length: 20 }, () => backoff.next_());
+    const waits = Array.from({ length: 2_000 }, (_, failures) => backoff(failures));
     expect(waits.slice(0, 4)).toEqual([500, 1_000, 2_000, 4_000]);
     expect(waits.at(-1)).toBe(30_000);
     random.mockReturnValue(0.1);
-    expect(backoff.next_()).toBe(6_000);
+    expect(backoff(20)).toBe(6_000);
   });
 
   test("7: two tabs do not overwrite each other's queue", async () => {
