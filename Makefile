@@ -129,7 +129,7 @@ docs-check: .venv/.ready ## Check that the generated documentation is up to date
 	@$(BIN)/python -m obc_dev.docs --check
 
 node_modules/.ready: package.json package-lock.json sdk/browser/package.json sdk/react/package.json
-	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' || { echo "Node 20 or newer is needed" >&2; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node 20 or newer is needed" >&2; exit 1; }
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
