@@ -52,7 +52,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   };
 
   const lost = (loss: Loss) => {
-    debug("not stored", loss);
+    debug("lost", loss);
     guarded(() => config.on_loss?.(loss));
   };
 

@@ -10,6 +10,7 @@ export const standForElection = (name: string, load: LoadFallback, lead: () => v
     return new Promise<void>((resolve) => (release = resolve));
   };
   const lease = async () => {
+    if (abort.signal.aborted) return;
     const file = await load().catch(() => undefined);
     if (abort.signal.aborted) return;
     if (file) release = file.holdLease(name, lead, follow);

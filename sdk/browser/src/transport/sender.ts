@@ -131,12 +131,12 @@ export const createSender = (
     }
     posting = true;
     mark(items, State.Sent);
-    const { status_, results_ = [], retryAfter_ } = await post(batch_url, write_key, items, load);
+    const { status_, results_, retryAfter_ } = await post(batch_url, write_key, items, load);
     mark(items, State.Free);
     posting = false;
     if (status_ === 200) owner.settled_(items, results_);
-    else if (status_ === 400 || status_ === 413) owner.unreadable_(items, "http_" + status_);
     else if (status_ === 401 || status_ === 403) pause(REFUSED_PAUSE);
+    else if (status_ === 400 || status_ === 413) owner.unreadable_(items, "http_" + status_);
     else owner.retry_(retryAfter_);
   };
 

@@ -19,7 +19,8 @@ export interface Result {
 export interface SocketOwner {
   ready_(): void;
   rules_(rules: TenantRules): void;
-  settled_(items: Item[], results: Result[]): void;
+  /** Without results, or with fewer than items, the rest is as if it had not been sent. */
+  settled_(items: Item[], results: Result[] | undefined): void;
   /** Milliseconds that the server asked to wait. */
   retry_(after?: number): void;
   /** The server cannot read these; without any, one of several batches. */
