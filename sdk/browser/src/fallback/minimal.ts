@@ -8,7 +8,7 @@ export const strip = (event: AnalyticsEvent, rules: TenantRules): AnalyticsEvent
     ...kept,
     ...(rules.sampling_rate < 1 && { user_id, anonymous_id }),
     properties: {},
-    page_url: event.page_url && new URL(event.page_url).pathname,
+    page_url: event.page_url && new URL(event.page_url, location.href).pathname,
     device_info: { device_type: event.device_info?.device_type! },
   };
 };

@@ -116,6 +116,10 @@ describe("tracking level minimal", () => {
     expect(strip(event, { ...rules, excluded_events: [], sampling_rate: 0.5 })).toMatchObject({ user_id: "u", anonymous_id: "a" });
   });
 
+  test("an address that before_send has shortened is still one", () => {
+    expect(strip({ ...event, page_url: "/cart?coupon=1" }, { ...rules, excluded_events: [] }).page_url).toBe("/cart");
+  });
+
   test("a worker has no page and no kind of device", () => {
     const { page_url: _, device_info: __, ...bare } = event;
     expect(strip(bare, { ...rules, excluded_events: [] })).toMatchObject({ properties: {}, device_info: {} });

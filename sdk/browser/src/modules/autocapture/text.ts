@@ -6,7 +6,7 @@ const MASKED = "[masked]";
 const MOST_CHARACTERS = 1_000;
 const MOST_NODES = 200;
 /** What is inside was typed, chosen, or is no text at all. */
-const NEVER = "input,textarea,select,option,datalist,output,script,style,noscript,template,[role=textbox],[role=searchbox],[role=spinbutton],[contenteditable]:not([contenteditable=false i]),[data-obc-ignore]";
+const NEVER = "input,textarea,select,option,datalist,output,script,style,noscript,template,[role=textbox],[role=searchbox],[role=combobox],[role=spinbutton],[contenteditable]:not([contenteditable=false i]),[data-obc-ignore]";
 const MASK = "[data-obc-mask]";
 
 const collect = (element: Element): string => {
