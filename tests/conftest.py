@@ -13,8 +13,8 @@ from obc_dev.servers.postgres import PostgresServer
 from obc_dev.servers.redis import RedisServer
 from tests.support.databases import Databases
 
-# The same examples in every run: what fails, fails again. `make test-fuzz` is there to find new ones.
-settings.register_profile("repeatable", derandomize=True, database=None)
+# The same examples in every run, and no clock: what fails, fails again. `make test-fuzz` is there to find new ones.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.load_profile("repeatable")
 
 # Smaller and quieter than a real one, but as durable: fsync, full_page_writes and synchronous_commit stay on.
