@@ -39,6 +39,7 @@ class FakeQuery:
             "GetDataQuality",
             "QueryStickiness",
             "QuerySessions",
+            "QueryTrends",
         ]
         base = type(scripted(query_grpc.QueryServiceServicer, self.recorder, names))
 

@@ -15,6 +15,7 @@ from obc.query.v1 import (
     metrics_pb2,
     query_service_pb2_grpc,
     stored_event_pb2,
+    trends_pb2,
 )
 from obc_common.clock import Clock
 from obc_common.context import Principal, current_principal
@@ -28,6 +29,7 @@ from obc_query.cached_answers import CachedAnswers, Response
 from obc_query.insights.insight import Insight, Question
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
+from obc_query.insights.trends import TRENDS
 from obc_query.live.hub import LiveHub
 from obc_query.questions.bad_rows import list_bad_rows
 from obc_query.questions.dashboard.answer import get_dashboard, live_users_statement
@@ -220,6 +222,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         self, request: activity_pb2.QuerySessionsRequest, context: _Context
     ) -> activity_pb2.QuerySessionsResponse:
         return await self._insight(SESSIONS, request, context)
+
+    async def QueryTrends(
+        self, request: trends_pb2.QueryTrendsRequest, context: _Context
+    ) -> trends_pb2.QueryTrendsResponse:
+        return await self._insight(TRENDS, request, context)
 
     async def QueryStickiness(
         self, request: activity_pb2.QueryStickinessRequest, context: _Context

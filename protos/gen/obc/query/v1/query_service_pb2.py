@@ -29,9 +29,10 @@ from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
 from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
 from obc.query.v1 import stored_event_pb2 as obc_dot_query_dot_v1_dot_stored__event__pb2
+from obc.query.v1 import trends_pb2 as obc_dot_query_dot_v1_dot_trends__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n obc/query/v1/query_service.proto\x12\x0cobc.query.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bobc/query/v1/activity.proto\x1a\x1aobc/query/v1/bad_row.proto\x1a\x1cobc/query/v1/dashboard.proto\x1a\x17obc/query/v1/live.proto\x1a\x1aobc/query/v1/metrics.proto\x1a\x1fobc/query/v1/stored_event.proto2\xde\x07\n\x0cQueryService\x12|\n\nListEvents\x12\x1f.obc.query.v1.ListEventsRequest\x1a .obc.query.v1.ListEventsResponse\"+\x82\xd3\xe4\x93\x02%\x12\x15/api/analytics/eventsZ\x0c\x12\n/v1/events\x12~\n\nGetMetrics\x12\x1f.obc.query.v1.GetMetricsRequest\x1a .obc.query.v1.GetMetricsResponse\"-\x82\xd3\xe4\x93\x02\'\x12\x16/api/analytics/metricsZ\r\x12\x0b/v1/metrics\x12\x88\x01\n\x0cGetDashboard\x12!.obc.query.v1.GetDashboardRequest\x1a\".obc.query.v1.GetDashboardResponse\"1\x82\xd3\xe4\x93\x02+\x12\x18/api/analytics/dashboardZ\x0f\x12\r/v1/dashboard\x12\x63\n\nStreamLive\x12\x1f.obc.query.v1.StreamLiveRequest\x1a .obc.query.v1.StreamLiveResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/live0\x01\x12z\n\rQuerySessions\x12\".obc.query.v1.QuerySessionsRequest\x1a#.obc.query.v1.QuerySessionsResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/v1/insights/sessions:\x01*\x12\x82\x01\n\x0fQueryStickiness\x12$.obc.query.v1.QueryStickinessRequest\x1a%.obc.query.v1.QueryStickinessResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/insights/stickiness:\x01*\x12h\n\x0bListBadRows\x12 .obc.query.v1.ListBadRowsRequest\x1a!.obc.query.v1.ListBadRowsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/bad-rows\x12u\n\x0eGetDataQuality\x12#.obc.query.v1.GetDataQualityRequest\x1a$.obc.query.v1.GetDataQualityResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/data-qualityb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n obc/query/v1/query_service.proto\x12\x0cobc.query.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bobc/query/v1/activity.proto\x1a\x1aobc/query/v1/bad_row.proto\x1a\x1cobc/query/v1/dashboard.proto\x1a\x17obc/query/v1/live.proto\x1a\x1aobc/query/v1/metrics.proto\x1a\x1fobc/query/v1/stored_event.proto\x1a\x19obc/query/v1/trends.proto2\xd2\x08\n\x0cQueryService\x12|\n\nListEvents\x12\x1f.obc.query.v1.ListEventsRequest\x1a .obc.query.v1.ListEventsResponse\"+\x82\xd3\xe4\x93\x02%\x12\x15/api/analytics/eventsZ\x0c\x12\n/v1/events\x12~\n\nGetMetrics\x12\x1f.obc.query.v1.GetMetricsRequest\x1a .obc.query.v1.GetMetricsResponse\"-\x82\xd3\xe4\x93\x02\'\x12\x16/api/analytics/metricsZ\r\x12\x0b/v1/metrics\x12\x88\x01\n\x0cGetDashboard\x12!.obc.query.v1.GetDashboardRequest\x1a\".obc.query.v1.GetDashboardResponse\"1\x82\xd3\xe4\x93\x02+\x12\x18/api/analytics/dashboardZ\x0f\x12\r/v1/dashboard\x12\x63\n\nStreamLive\x12\x1f.obc.query.v1.StreamLiveRequest\x1a .obc.query.v1.StreamLiveResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/live0\x01\x12z\n\rQuerySessions\x12\".obc.query.v1.QuerySessionsRequest\x1a#.obc.query.v1.QuerySessionsResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/v1/insights/sessions:\x01*\x12r\n\x0bQueryTrends\x12 .obc.query.v1.QueryTrendsRequest\x1a!.obc.query.v1.QueryTrendsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/insights/trends:\x01*\x12\x82\x01\n\x0fQueryStickiness\x12$.obc.query.v1.QueryStickinessRequest\x1a%.obc.query.v1.QueryStickinessResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/insights/stickiness:\x01*\x12h\n\x0bListBadRows\x12 .obc.query.v1.ListBadRowsRequest\x1a!.obc.query.v1.ListBadRowsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/bad-rows\x12u\n\x0eGetDataQuality\x12#.obc.query.v1.GetDataQualityRequest\x1a$.obc.query.v1.GetDataQualityResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/data-qualityb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,12 +49,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYSERVICE'].methods_by_name['StreamLive']._serialized_options = b'\202\323\344\223\002\n\022\010/v1/live'
   _globals['_QUERYSERVICE'].methods_by_name['QuerySessions']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['QuerySessions']._serialized_options = b'\202\323\344\223\002\032\"\025/v1/insights/sessions:\001*'
+  _globals['_QUERYSERVICE'].methods_by_name['QueryTrends']._loaded_options = None
+  _globals['_QUERYSERVICE'].methods_by_name['QueryTrends']._serialized_options = b'\202\323\344\223\002\030\"\023/v1/insights/trends:\001*'
   _globals['_QUERYSERVICE'].methods_by_name['QueryStickiness']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['QueryStickiness']._serialized_options = b'\202\323\344\223\002\034\"\027/v1/insights/stickiness:\001*'
   _globals['_QUERYSERVICE'].methods_by_name['ListBadRows']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['ListBadRows']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/bad-rows'
   _globals['_QUERYSERVICE'].methods_by_name['GetDataQuality']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['GetDataQuality']._serialized_options = b'\202\323\344\223\002\022\022\020/v1/data-quality'
-  _globals['_QUERYSERVICE']._serialized_start=254
-  _globals['_QUERYSERVICE']._serialized_end=1244
+  _globals['_QUERYSERVICE']._serialized_start=281
+  _globals['_QUERYSERVICE']._serialized_end=1387
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
 from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
 from obc.query.v1 import stored_event_pb2 as obc_dot_query_dot_v1_dot_stored__event__pb2
+from obc.query.v1 import trends_pb2 as obc_dot_query_dot_v1_dot_trends__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -64,6 +65,11 @@ class QueryServiceStub:
                 '/obc.query.v1.QueryService/QuerySessions',
                 request_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsResponse.FromString,
+                _registered_method=True)
+        self.QueryTrends = channel.unary_unary(
+                '/obc.query.v1.QueryService/QueryTrends',
+                request_serializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsResponse.FromString,
                 _registered_method=True)
         self.QueryStickiness = channel.unary_unary(
                 '/obc.query.v1.QueryService/QueryStickiness',
@@ -121,6 +127,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryTrends(self, request, context):
+        """QueryTrends measures events over time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def QueryStickiness(self, request, context):
         """QueryStickiness counts users by the number of intervals in which they are active.
         """
@@ -170,6 +183,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.QuerySessions,
                     request_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsResponse.SerializeToString,
+            ),
+            'QueryTrends': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryTrends,
+                    request_deserializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsResponse.SerializeToString,
             ),
             'QueryStickiness': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryStickiness,
@@ -323,6 +341,33 @@ class QueryService:
             '/obc.query.v1.QueryService/QuerySessions',
             obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_activity__pb2.QuerySessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryTrends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/QueryTrends',
+            obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ from obc.query.v1 import dashboard_pb2 as _dashboard_pb2
 from obc.query.v1 import live_pb2 as _live_pb2
 from obc.query.v1 import metrics_pb2 as _metrics_pb2
 from obc.query.v1 import stored_event_pb2 as _stored_event_pb2
+from obc.query.v1 import trends_pb2 as _trends_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -48,6 +49,8 @@ class QueryServiceStub:
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
     QuerySessions: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QuerySessionsRequest, _activity_pb2.QuerySessionsResponse]
     """QuerySessions reports on sessions: how many, how long, where they begin and end."""
+    QueryTrends: _grpc.UnaryUnaryMultiCallable[_trends_pb2.QueryTrendsRequest, _trends_pb2.QueryTrendsResponse]
+    """QueryTrends measures events over time."""
     QueryStickiness: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]
@@ -72,6 +75,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """StreamLive streams what happens now. Over REST it is server-sent events; `/v1/live/ws` is the same on a WebSocket."""
     QuerySessions: _aio.UnaryUnaryMultiCallable[_activity_pb2.QuerySessionsRequest, _activity_pb2.QuerySessionsResponse]  # type: ignore[assignment]
     """QuerySessions reports on sessions: how many, how long, where they begin and end."""
+    QueryTrends: _aio.UnaryUnaryMultiCallable[_trends_pb2.QueryTrendsRequest, _trends_pb2.QueryTrendsResponse]  # type: ignore[assignment]
+    """QueryTrends measures events over time."""
     QueryStickiness: _aio.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]  # type: ignore[assignment]
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]  # type: ignore[assignment]
@@ -123,6 +128,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_activity_pb2.QuerySessionsResponse, _abc.Awaitable[_activity_pb2.QuerySessionsResponse]]:
         """QuerySessions reports on sessions: how many, how long, where they begin and end."""
+
+    @_abc_1.abstractmethod
+    def QueryTrends(
+        self,
+        request: _trends_pb2.QueryTrendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trends_pb2.QueryTrendsResponse, _abc.Awaitable[_trends_pb2.QueryTrendsResponse]]:
+        """QueryTrends measures events over time."""
 
     @_abc_1.abstractmethod
     def QueryStickiness(

@@ -30,11 +30,16 @@ class TrendSeries(_message.Message):
     MEASURE_FIELD_NUMBER: _builtins.int
     PROPERTY_FIELD_NUMBER: _builtins.int
     measure: _builtins.str
-    """What is measured of them: `total` (default), `unique_users`, `sessions`, `per_user` (events per user); of the numbers
-    in `property`: `sum`, `avg`, `min`, `max`, `median`, `p75`, `p90`, `p95`, `p99`; `distinct` (its different values).
+    """What is measured of them: `total` (default); `unique_users`; `sessions` in which one of them lies, wherever else the
+    session reaches; `per_user` (those that somebody did, per user); of the numbers in `property`: `sum`, `avg`, `min`,
+    `max`, `median`, `p75`, `p90`, `p95`, `p99` (between two values in proportion); `distinct` (its different values: a
+    number is never the same as a string). Counts and sums of nothing are 0, everything else of nothing has no value.
+    Sampled events count as often as they stand for, except in `min`, `max` and `distinct`.
     """
     property: _builtins.str
-    """Field that is measured, e.g. `properties.value`. Values that are no numbers are skipped and counted."""
+    """Field that is measured, e.g. `properties.value`; only of the measures that need one. Values that are no numbers are
+    skipped and counted.
+    """
     @_builtins.property
     def event(self) -> _filter_pb2.EventSelector:
         """Which events."""
@@ -84,16 +89,18 @@ class QueryTrendsRequest(_message.Message):
     week_start: _builtins.str
     """First day of a week: `monday` (default) or `sunday`."""
     breakdown_limit: _builtins.int
-    """How many values of the breakdown have series of their own, most frequent first; the rest is `$other`. 0 = 200, which
-    is the most.
+    """How many values of the breakdown have series of their own: those with the most events in the range that at least one
+    series means, ties by value; the rest is `$other`. 0 = 200, which is the most. With several breakdowns a value is a
+    combination of theirs. With `compare_previous` values of the period before count too, as having no events.
     """
     compare_previous: _builtins.bool
     """The same for the period of the same length before the range."""
     cumulative: _builtins.bool
     """Each point measures everything from the start of the range to the end of its bucket."""
     rolling_average: _builtins.int
-    """Each point is the mean of so many buckets, itself the last; at the start of the range of those there are; 0 = no
-    rolling average, at most 366. Not together with `cumulative`.
+    """Each point is the mean of so many buckets, itself the last; at the start of the range of those there are; buckets
+    without a value are left out. A point that is incomplete and has no value itself has no mean. 0 = no rolling average,
+    at most 366. Not together with `cumulative`. Totals are not averaged.
     """
     @_builtins.property
     def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrendSeries]:
@@ -109,8 +116,11 @@ class QueryTrendsRequest(_message.Message):
 
     @_builtins.property
     def formulas(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 10 formulas over the series, e.g. `A / B * 100`: numbers, + - * / % ^, brackets, round floor ceil sqrt abs min
-        max. A division by zero has no value. They are computed of the measured values, before the rolling average.
+        """Up to 10 formulas over the series, e.g. `A / B * 100`: numbers, + - * / % ^, brackets, round(x) and round(x, digits),
+        floor, ceil, sqrt, abs, min, max. At most 500 characters, 200 numbers, series and operations, 64 deep. `^` binds
+        tightest, from the right; the sign of `%` is that of its left side; round goes away from zero at a half, digits are 0
+        to 10. A division by zero, whatever is too large or no number, and whatever is computed of no value has no value. They
+        are computed for each value of the breakdown of the totals and of the points, before the rolling average.
         """
 
     def __init__(
@@ -155,20 +165,22 @@ class TrendResult(_message.Message):
     series: _builtins.str
     """`A`, `B`, ...; of a formula its text."""
     label: _builtins.str
-    """What the series is called."""
+    """What the series is called; of a formula its text."""
     total: _builtins.float
     """The measure over the whole range (not the sum of its buckets: a user of two days counts once)."""
     previous_total: _builtins.float
     """The measure over the period before, with `compare_previous`."""
     skipped: _builtins.int
-    """Events in the range whose `property` was no number and that were therefore skipped."""
+    """Events in the range whose `property` has a value that is no number and that were therefore skipped. Stored events,
+    whatever they stand for; 0 where no numbers are measured.
+    """
     @_builtins.property
     def breakdown_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """A value for each breakdown; `$none` where events lack the field, `$other` for everything beyond the limit."""
+        """A value for each breakdown; `$none` where events lack the field; `$other` in each for everything beyond the limit."""
 
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.MetricPoint]:
-        """A point for each bucket, oldest first, none missing."""
+        """A point for each bucket, oldest first, none missing. One that is incomplete is never 0: it has no value then."""
 
     @_builtins.property
     def previous_points(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.MetricPoint]:
@@ -204,7 +216,7 @@ Global___TrendResult: _TypeAlias = TrendResult  # noqa: Y015
 @_typing.final
 class QueryTrendsResponse(_message.Message):
     """QueryTrendsResponse holds the series, in the order of the request, then the formulas; values of the breakdown within
-    each, most frequent first.
+    each, most frequent first, `$other` last. With a breakdown and no events there are none.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
