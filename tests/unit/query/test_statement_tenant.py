@@ -11,14 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import obc_query
-from obc.query.v1 import activity_pb2
+from obc.query.v1 import activity_pb2, trends_pb2
 from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
+from obc_query.insights.breakdown import TopValues
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.sessions import statements as sessions
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.stickiness.answer import statement as stickiness_statement
+from obc_query.insights.trends import TRENDS
+from obc_query.insights.trends.answer import top_statement
+from obc_query.insights.trends.question import MEASURES, PROPERTY_MEASURES
+from obc_query.insights.trends.statements import plans
 from obc_query.metric_names import parse_metrics
 from obc_query.questions import live_snapshot, metrics
 from obc_query.questions.dashboard.answer import live_users_statement
@@ -120,6 +125,32 @@ def test_every_insight_carries_the_tenant_whatever_it_selects(names: list[str], 
         sessions.pages(TENANT, report, sampled=sampled),
     ):
         assert_tenant(statement)
+
+
+@given(st.lists(hostile, max_size=2), hostile, st.booleans(), st.booleans(), st.booleans())
+def test_every_statement_of_trends_carries_the_tenant(
+    values: list[str], key: str, sampled: bool, cumulative: bool, compared: bool
+) -> None:
+    field = f"properties.{key}"
+    event = {"names": [key], "filter": {"field": field, "op": "neq", "values": [key]}}
+    for measure in MEASURES:
+        series = {"event": event, "measure": measure, "property": field if measure in PROPERTY_MEASURES else ""}
+        asked = json_format.ParseDict(
+            {
+                "series": [series, {"event": event, "measure": "sessions"}],
+                "filter": event["filter"],
+                "breakdowns": [field, "event_name"],
+                "cumulative": cumulative,
+                "compare_previous": compared,
+            },
+            trends_pb2.QueryTrendsRequest(),
+        )
+        question = TRENDS.read(asked, SPAN.end_ms)
+        assert_tenant(top_statement(TENANT, question, sampled=sampled))
+        for top in (None, TopValues(question.breakdowns, tuple((value, key) for value in values), True)):
+            for period in question.periods:
+                for plan in plans(TENANT, question, period, top, sampled=sampled):
+                    assert_tenant(plan.statement)
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import note
 from hypothesis import strategies as st
 
+from obc_common.errors import InvalidArgument
 from obc_query.insights.trends import TRENDS
 from obc_query.insights.trends.question import MEASURES, PROPERTY_MEASURES
 from tests.oracle.comparing import same
@@ -78,3 +80,141 @@ async def test_it_is_what_the_contract_says(desk: InsightDesk, case: Case) -> No
     note(f"{body}\n{now_ms}\n{events}")
     answer = await desk.ask(TRENDS, desk.store(events), body, now_ms=now_ms)
     same(answer, trends(events, body, now_ms))
+
+
+def body_of(*series: dict[str, Any], days: int = 3, **options: Any) -> dict[str, Any]:
+    return {"series": list(series), "from": str(START), "to": str(START + days * DAY), **options}
+
+
+def values_of(answer: dict[str, Any], number: int = 0) -> list[Any]:
+    return [point.get("value") for point in answer["results"][number]["points"]]
+
+
+@over_histories(cases())
+async def test_splitting_changes_no_total(desk: InsightDesk, case: Case) -> None:
+    events, body, _ = case
+    body |= {"series": [{"event": series["event"]} for series in body["series"]], "formulas": []}
+    body.setdefault("breakdowns", ["properties.plan"])
+    tenant_id = desk.store(events)
+    split = await desk.ask(TRENDS, tenant_id, body, now_ms=LATER)
+    whole = await desk.ask(TRENDS, tenant_id, {**body, "breakdowns": []}, now_ms=LATER)
+    for result in whole["results"]:
+        parts = [part for part in split["results"] if part["series"] == result["series"]]
+        assert sum(part["total"] for part in parts) == pytest.approx(result["total"])
+        for index, point in enumerate(result["points"]):
+            assert sum(part["points"][index]["value"] for part in parts) == pytest.approx(point["value"])
+
+
+@over_histories(cases())
+async def test_arrival_order_changes_nothing(desk: InsightDesk, case: Case) -> None:
+    events, body, now_ms = case
+    forwards = await desk.ask(TRENDS, desk.store(events), body, now_ms=now_ms)
+    backwards = await desk.ask(TRENDS, desk.store(reversed(events)), body, now_ms=now_ms)
+    same(forwards, {key: value for key, value in backwards.items() if key != "info"})
+
+
+async def test_a_cumulative_count_never_falls_and_ends_at_the_total(desk: InsightDesk) -> None:
+    events = [
+        Stored(START + n * HOUR, user=f"u{n % 7}", session=f"s{n // 3}", properties={"n": n % 5}) for n in range(60)
+    ]
+    measures = [{"measure": "total"}, {"measure": "unique_users"}, {"measure": "sessions"}]
+    measures.append({"measure": "distinct", "property": "properties.n"})
+
+    answer = await desk.ask(
+        TRENDS, desk.store(events), body_of(*measures, interval="hour", cumulative=True), now_ms=LATER
+    )
+
+    for number in range(len(measures)):
+        values = values_of(answer, number)
+        assert values == sorted(values)
+        assert values[-1] == answer["results"][number]["total"]
+
+
+async def test_ten_series_of_ten_thousand_events_with_formulas(desk: InsightDesk) -> None:
+    events = [Stored(START + n * 1000, user=f"u{n % 100}", name=f"e{n % 10}") for n in range(10_000)]
+    series = [{"event": {"names": [f"e{n}"]}} for n in range(10)]
+
+    answer = await desk.ask(
+        TRENDS, desk.store(events), body_of(*series, formulas=["A+B+C+D+E+F+G+H+I+J"]), now_ms=LATER
+    )
+
+    assert [result["total"] for result in answer["results"]] == [1000] * 10 + [10_000]
+
+
+async def test_a_value_called_other_is_part_of_other(desk: InsightDesk) -> None:
+    plans = ["pro", "pro", "$other", "$other", "$other", "free"]
+    events = [Stored(START, properties={"plan": plan}) for plan in plans]
+    body = body_of({}, breakdowns=["properties.plan"], breakdown_limit=1)
+
+    answer = await desk.ask(TRENDS, desk.store(events), body, now_ms=LATER)
+
+    assert [(result["breakdown_values"], result["total"]) for result in answer["results"]] == [
+        (["pro"], 2),
+        (["$other"], 4),
+    ]
+
+
+async def test_values_that_would_run_together_are_told_apart(desk: InsightDesk) -> None:
+    pairs = [("a", "bc"), ("ab", "c"), ("a:", "b"), ("a", ":b"), ("1:a", "b"), ("ä", "'\\"), ("", "x"), ("x", "")]
+    events = [Stored(START, properties={"plan": one, "n": other}) for one, other in pairs]
+    body = body_of({}, breakdowns=["properties.plan", "properties.n"])
+
+    answer = await desk.ask(TRENDS, desk.store(events), body, now_ms=LATER)
+
+    found = [tuple(result["breakdown_values"]) for result in answer["results"]]
+    assert found == sorted(pairs)
+    assert {result["total"] for result in answer["results"]} == {1}
+
+
+async def test_what_is_too_large_for_a_number_has_no_value(desk: InsightDesk) -> None:
+    events = [Stored(START + n, properties={"n": value}) for n, value in enumerate([1.7e308, 1.7e308])]
+    series = [{"measure": measure, "property": "properties.n"} for measure in ("sum", "avg", "max")]
+
+    answer = await desk.ask(TRENDS, desk.store(events), body_of(*series, formulas=["C * 2"]), now_ms=LATER)
+
+    assert [result.get("total") for result in answer["results"]] == [None, None, 1.7e308, None]
+
+
+async def test_too_many_points_are_refused(desk: InsightDesk) -> None:
+    body = body_of(*[{}] * 10, interval="minute", days=6, compare_previous=True)
+
+    with pytest.raises(InvalidArgument) as refused:
+        await desk.ask(TRENDS, desk.store([]), body, now_ms=LATER)
+
+    assert (refused.value.reason, refused.value.field) == ("TOO_MANY_POINTS", "interval")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "field"),
+    [
+        # Lines 38, 39 and 41 of the list of bad inputs are the filters, choices, ranges and zones.
+        ({"series": []}, "BAD_SERIES", "series"),
+        ({"series": [{}] * 11}, "BAD_SERIES", "series"),
+        ({"series": [{"measure": "mode"}]}, "UNKNOWN_CHOICE", "series[0].measure"),
+        ({"series": [{}, {"measure": "sum"}]}, "BAD_PROPERTY", "series[1].property"),
+        ({"series": [{"property": "properties.n"}]}, "BAD_PROPERTY", "series[0].property"),
+        ({"series": [{"measure": "sum", "property": "n"}]}, "UNKNOWN_FIELD", "series[0].property"),
+        ({"series": [{"event": {"names": ["x" * 201]}}]}, "BAD_EVENT_NAME", "series[0].event.names[0]"),
+        ({"filter": {"field": "event_name", "op": "like", "values": ["x"]}}, "UNKNOWN_OPERATOR", "filter.op"),
+        ({"interval": "year"}, "UNKNOWN_INTERVAL", "interval"),
+        ({"interval": "hour", "from": "0", "to": "3155760000000"}, "TOO_MANY_BUCKETS", "interval"),
+        ({"timezone": "Foo/Bar"}, "BAD_TIMEZONE", "timezone"),
+        ({"week_start": "friday"}, "UNKNOWN_WEEK_START", "week_start"),
+        ({"from": "2", "to": "1"}, "BAD_RANGE", "to"),
+        ({"breakdowns": ["a", "b", "c", "d"]}, "TOO_MANY_FIELDS", "breakdowns"),
+        ({"breakdowns": ["user_id", "plan"]}, "UNKNOWN_FIELD", "breakdowns[1]"),
+        ({"breakdowns": ["user_id", "user_id"]}, "DUPLICATE_FIELD", "breakdowns[1]"),
+        ({"breakdown_limit": 201}, "OUT_OF_RANGE", "breakdown_limit"),
+        ({"breakdown_limit": -1}, "OUT_OF_RANGE", "breakdown_limit"),
+        ({"rolling_average": 367}, "OUT_OF_RANGE", "rolling_average"),
+        ({"rolling_average": -1}, "OUT_OF_RANGE", "rolling_average"),
+        ({"rolling_average": 2, "cumulative": True}, "BAD_COMBINATION", "rolling_average"),
+        ({"formulas": ["A"] * 11}, "TOO_MANY_FORMULAS", "formulas"),
+        ({"formulas": ["A", "A +"]}, "BAD_FORMULA", "formulas[1]"),
+        ({"formulas": ["A", "A / B"]}, "UNKNOWN_SERIES", "formulas[1]"),
+    ],
+)
+async def test_bad_requests_name_the_field(desk: InsightDesk, body: dict[str, Any], reason: str, field: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await desk.ask(TRENDS, desk.store([]), {"series": [{}], **body}, now_ms=LATER)
+    assert (refused.value.reason, refused.value.field) == (reason, field)

@@ -1,0 +1,58 @@
+"""Golden vectors: events in, request, answer out, small enough to be checked by hand.
+
+A file of tests/vectors is a list of {"name", "why", "events", "request", "now", "answer"} for the insight of its name.
+Events are as the REST API takes them; `sample_rate` is what ingest adds. They hold for the engine and for the plain
+computation, so that neither can drift with the other.
+"""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.oracle.comparing import same
+from tests.support.insights import InsightDesk
+from tests.support.stored_events import Stored
+
+FOLDER = Path(__file__).parents[3] / "vectors"
+VECTORS = [
+    pytest.param(path.stem, vector, id=f"{path.stem}: {vector['name']}")
+    for path in sorted(FOLDER.glob("*.json"))
+    for vector in json.loads(path.read_text())
+]
+
+
+def stored(event: dict[str, Any]) -> Stored:
+    """An event of a vector as it is stored."""
+    known = {
+        "event_name": "name",
+        "event_category": "category",
+        "user_id": "user",
+        "anonymous_id": "anonymous",
+        "session_id": "session",
+        "timestamp": "at",
+        "device_info": "device",
+    }
+    return Stored(**{known.get(name, name): value for name, value in event.items()})
+
+
+@pytest.mark.parametrize(("insight", "vector"), VECTORS)
+async def test_the_engine_and_the_plain_computation_give_the_answer(
+    desk: InsightDesk, insight: str, vector: dict[str, Any]
+) -> None:
+    events = [stored(event) for event in vector["events"]]
+    asked = getattr(importlib.import_module(f"obc_query.insights.{insight}"), insight.upper())
+    plain = getattr(importlib.import_module(f"tests.oracle.{insight}"), insight)
+    answer = await desk.ask(asked, desk.store(events), vector["request"], now_ms=vector["now"])
+    same(answer, vector["answer"])
+    same(plain(events, vector["request"], vector["now"]), vector["answer"])
+
+
+def test_every_vector_says_why() -> None:
+    for case in VECTORS:
+        vector = case.values[1]
+        assert isinstance(vector, dict)
+        assert set(vector) == {"name", "why", "events", "request", "now", "answer"}
+        assert len(str(vector["why"])) > 20
