@@ -50,6 +50,19 @@ def end_of(unix_ms: int, interval: str, zone: str, week_start: str = "") -> int:
     return end
 
 
+def with_range(body: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """A request with both ends of its range in unix milliseconds."""
+    end = _unix_ms(body["to"]) if body.get("to") else (now_ms // _MINUTE + 1) * _MINUTE
+    start = _unix_ms(body["from"]) if body.get("from") else end - 7 * 24 * 60 * _MINUTE
+    return {**body, "from": str(start), "to": str(end)}
+
+
+def _unix_ms(text: str) -> int:
+    if text.isdigit():
+        return int(text)
+    return round((datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+
+
 def buckets(body: dict[str, Any]) -> list[tuple[int, int]]:
     """The buckets that cover a request's range, as (start, end), oldest first."""
     arguments = (body.get("interval") or "day", body.get("timezone") or "UTC", body.get("week_start") or "")

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.oracle.calendar import buckets
+from tests.oracle.calendar import buckets, with_range
 from tests.oracle.matching import label_of, meets, weight
 from tests.support.stored_events import Stored
 
@@ -89,6 +89,7 @@ def pages(sessions: Sequence[Session], place: int) -> list[dict[str, Any]]:
 
 def sessions(events: Sequence[Stored], body: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """The whole answer."""
+    body = with_range(body, now_ms)
     found = [
         session
         for session in split(events)

@@ -4,13 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from tests.oracle.calendar import buckets
+from tests.oracle.calendar import buckets, with_range
 from tests.oracle.matching import in_range, person, selects, weight
 from tests.support.stored_events import Stored
 
 
 def stickiness(events: Sequence[Stored], body: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """The whole answer."""
+    body = with_range(body, now_ms)
     active: dict[str, Counter[int]] = defaultdict(Counter)
     weights: dict[tuple[str, int], float] = {}
     covering = buckets(body)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from tests.oracle.calendar import buckets
+from tests.oracle.calendar import buckets, with_range
 from tests.oracle.matching import in_range, kind, label_of, person, selects, value_of, weight
 from tests.support.stored_events import Stored
 
@@ -22,6 +22,7 @@ Line = tuple[Number, list[Number]]
 
 def trends(events: Sequence[Stored], body: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """The whole answer."""
+    body = with_range(body, now_ms)
     length = int(body["to"]) - int(body["from"])
     before = {**body, "from": str(int(body["from"]) - length), "to": body["from"]}
     periods = [body, before] if body.get("compare_previous") else [body]
@@ -111,8 +112,8 @@ def _measured(
     values: list[Number] = []
     for start, end in buckets(period):
         first = int(period["from"]) if period.get("cumulative") else start
-        values.append(_measure(series, [event for event in chosen if first <= event.at < end], sessions))
-    return _measure(series, chosen, sessions), _not_yet_zero(values, period, now_ms)
+        values.append(_representable(_measure(series, [e for e in chosen if first <= e.at < end], sessions)))
+    return _representable(_measure(series, chosen, sessions)), _not_yet_zero(values, period, now_ms)
 
 
 def _not_yet_zero(values: list[Number], period: dict[str, Any], now_ms: int) -> list[Number]:
@@ -194,7 +195,11 @@ def _mean(values: list[Number], own: Number, incomplete: bool) -> Number:
     present = [value for value in values if value is not None]
     if not present or (incomplete and own is None):
         return None
-    return sum(present) / len(present)
+    return _representable(sum(present) / len(present))
+
+
+def _representable(value: Number) -> Number:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _computed(text: str, operands: list[Number]) -> Number:

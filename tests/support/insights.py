@@ -13,7 +13,7 @@ from obc.query.v1 import query_service_pb2
 from obc_gateway.transcoding.decoding import merge_body
 from obc_gateway.transcoding.encoding import encode_message
 from obc_query.insights.insight import AnyInsight
-from obc_query.projection.writer import insert_rows
+from obc_query.projection.writer import insert_rows, missing_rows
 from obc_query.schema import EVENTS_COLUMNS, ensure_tables
 from obc_query.warehouse import Handle
 from tests.support.read_model import ReadModel
@@ -43,8 +43,16 @@ class InsightDesk:
 
     def store_for(self, tenant_id: str, events: Iterable[Stored]) -> None:
         """Stores events, in their order, in one batch."""
-        data = "".join(_line(tenant_id, event) for event in events).encode()
-        insert_rows(self.handle, data, uuid.uuid4().hex)
+        insert_rows(self.handle, _lines(tenant_id, events), uuid.uuid4().hex)
+
+    def store_twice(self, events: Iterable[Stored]) -> str:
+        """Stores a history that is delivered again: as the same batch, then what is missing of it."""
+        tenant_id, batch = str(uuid.uuid4()), uuid.uuid4().hex
+        data = _lines(tenant_id, events)
+        insert_rows(self.handle, data, batch)
+        insert_rows(self.handle, data, batch)
+        insert_rows(self.handle, missing_rows(self.handle, data), uuid.uuid4().hex)
+        return tenant_id
 
     async def ask(self, insight: AnyInsight, tenant_id: str, body: dict[str, Any], *, now_ms: int) -> dict[str, Any]:
         """The JSON of the answer, without what says how fresh it is and what it cost.
@@ -71,6 +79,10 @@ def open_desk(model: ReadModel) -> InsightDesk:
 def _request_type(insight: AnyInsight) -> Any:
     method = query_service_pb2.DESCRIPTOR.services_by_name["QueryService"].methods_by_name[insight.name]
     return message_factory.GetMessageClass(method.input_type)
+
+
+def _lines(tenant_id: str, events: Iterable[Stored]) -> bytes:
+    return "".join(_line(tenant_id, event) for event in events).encode()
 
 
 def _line(tenant_id: str, event: Stored) -> str:

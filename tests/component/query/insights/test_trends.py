@@ -69,6 +69,8 @@ def cases(draw: st.DrawFn) -> Case:
             body["rolling_average"] = draw(st.integers(1, 5))
     if texts := draw(st.lists(formulas(len(body["series"])), max_size=2)):
         body["formulas"] = texts
+    if draw(st.integers(0, 9)) == 0:
+        body |= {"interval": "minute", "to": str(int(body["from"]) + draw(st.integers(1, 90 * 60_000)))}
     start, end = int(body["from"]), int(body["to"])
     now_ms = draw(st.sampled_from([LATER, LATER, (start + end) // 2, start - 1, end - 1]))
     return draw(histories(body)), body, now_ms
@@ -84,6 +86,10 @@ async def test_it_is_what_the_contract_says(desk: InsightDesk, case: Case) -> No
 
 def body_of(*series: dict[str, Any], days: int = 3, **options: Any) -> dict[str, Any]:
     return {"series": list(series), "from": str(START), "to": str(START + days * DAY), **options}
+
+
+def without_info(answer: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in answer.items() if key != "info"}
 
 
 def values_of(answer: dict[str, Any], number: int = 0) -> list[Any]:
@@ -106,11 +112,57 @@ async def test_splitting_changes_no_total(desk: InsightDesk, case: Case) -> None
 
 
 @over_histories(cases())
-async def test_arrival_order_changes_nothing(desk: InsightDesk, case: Case) -> None:
+async def test_arrival_order_and_double_delivery_change_nothing(desk: InsightDesk, case: Case) -> None:
     events, body, now_ms = case
-    forwards = await desk.ask(TRENDS, desk.store(events), body, now_ms=now_ms)
-    backwards = await desk.ask(TRENDS, desk.store(reversed(events)), body, now_ms=now_ms)
-    same(forwards, {key: value for key, value in backwards.items() if key != "info"})
+    answer = await desk.ask(TRENDS, desk.store(events), body, now_ms=now_ms)
+    for other in (desk.store(reversed(events)), desk.store_twice(events)):
+        again = await desk.ask(TRENDS, other, body, now_ms=now_ms)
+        assert again["info"] == answer["info"]
+        same(again, without_info(answer))
+
+
+@over_histories(cases())
+async def test_the_period_before_is_that_period_asked_for(desk: InsightDesk, case: Case) -> None:
+    events, body, now_ms = case
+    start, end = int(body["from"]), int(body["to"])
+    body = {**body, "breakdowns": [], "compare_previous": True}
+    before = {**body, "from": str(2 * start - end), "to": str(start), "compare_previous": False}
+    tenant_id = desk.store(events)
+    compared = await desk.ask(TRENDS, tenant_id, body, now_ms=now_ms)
+    alone = await desk.ask(TRENDS, tenant_id, before, now_ms=now_ms)
+    for one, other in zip(compared["results"], alone["results"], strict=True):
+        previous = {key: one.get(f"previous_{key}") for key in ("total", "points")}
+        same(previous, {key: other.get(key) for key in ("total", "points")})
+
+
+@over_histories(cases())
+async def test_what_says_the_same_answers_the_same(desk: InsightDesk, case: Case) -> None:
+    """A formula of a series alone is that series; a condition is the same on each series and on all of them."""
+    events, body, now_ms = case
+    condition = {"field": "properties.plan", "op": "neq", "values": ["pro", 5]}
+    series = [{"event": {"filter": condition}, "measure": measure} for measure in ("unique_users", "sessions")]
+    body = {**body, "series": series, "formulas": ["A", "0 + B * 1"]}
+    body.pop("filter", None)
+    tenant_id = desk.store(events)
+    answer = await desk.ask(TRENDS, tenant_id, body, now_ms=now_ms)
+    half = len(answer["results"]) // 2
+    for one, formula in zip(answer["results"][:half], answer["results"][half:], strict=True):
+        same({**formula, "series": one["series"], "label": one["label"]}, one)
+    bare = [{"measure": one["measure"]} for one in series]
+    filtered = await desk.ask(TRENDS, tenant_id, {**body, "series": bare, "filter": condition}, now_ms=now_ms)
+    same(filtered, without_info(answer))
+
+
+@pytest.mark.parametrize(
+    ("rates", "sampled"), [([1.0, 1.0, 0.5], False), ([1.0, 0.5, 1.0], True)], ids=["only outside", "inside"]
+)
+async def test_an_answer_says_whether_events_were_sampled(desk: InsightDesk, rates: list[float], sampled: bool) -> None:
+    events = [Stored(START + n * DAY, user="u", sample_rate=rate) for n, rate in enumerate(rates)]
+
+    answer = await desk.ask(TRENDS, desk.store(events), body_of({}, days=2), now_ms=LATER)
+
+    assert answer["info"] == {"sampled": sampled}
+    assert answer["results"][0]["total"] == (3 if sampled else 2)
 
 
 async def test_a_cumulative_count_never_falls_and_ends_at_the_total(desk: InsightDesk) -> None:
@@ -173,6 +225,15 @@ async def test_what_is_too_large_for_a_number_has_no_value(desk: InsightDesk) ->
     answer = await desk.ask(TRENDS, desk.store(events), body_of(*series, formulas=["C * 2"]), now_ms=LATER)
 
     assert [result.get("total") for result in answer["results"]] == [None, None, 1.7e308, None]
+
+
+async def test_a_mean_of_what_is_too_large_together_has_no_value(desk: InsightDesk) -> None:
+    events = [Stored(START + n * DAY, properties={"n": value}) for n, value in enumerate([1.7e308, 1.7e308, -1.7e308])]
+    series = {"measure": "max", "property": "properties.n"}
+
+    answer = await desk.ask(TRENDS, desk.store(events), body_of(series, rolling_average=2), now_ms=LATER)
+
+    assert values_of(answer) == [1.7e308, None, 0]
 
 
 async def test_too_many_points_are_refused(desk: InsightDesk) -> None:

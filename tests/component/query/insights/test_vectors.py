@@ -5,17 +5,31 @@ Events are as the REST API takes them; `sample_rate` is what ingest adds. They h
 computation, so that neither can drift with the other.
 """
 
-import importlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from obc_query.insights.insight import AnyInsight
+from obc_query.insights.sessions import SESSIONS
+from obc_query.insights.stickiness import STICKINESS
+from obc_query.insights.trends import TRENDS
 from tests.oracle.comparing import same
+from tests.oracle.sessions import sessions
+from tests.oracle.stickiness import stickiness
+from tests.oracle.trends import trends
 from tests.support.insights import InsightDesk
 from tests.support.stored_events import Stored
 
+Plain = Callable[[Sequence[Stored], dict[str, Any], int], dict[str, Any]]
+INSIGHTS: dict[str, tuple[AnyInsight, Plain]] = {
+    "sessions": (SESSIONS, sessions),
+    "stickiness": (STICKINESS, stickiness),
+    "trends": (TRENDS, trends),
+}
+"""By the name of the file: the insight and its plain computation."""
 FOLDER = Path(__file__).parents[3] / "vectors"
 VECTORS = [
     pytest.param(path.stem, vector, id=f"{path.stem}: {vector['name']}")
@@ -43,11 +57,14 @@ async def test_the_engine_and_the_plain_computation_give_the_answer(
     desk: InsightDesk, insight: str, vector: dict[str, Any]
 ) -> None:
     events = [stored(event) for event in vector["events"]]
-    asked = getattr(importlib.import_module(f"obc_query.insights.{insight}"), insight.upper())
-    plain = getattr(importlib.import_module(f"tests.oracle.{insight}"), insight)
+    asked, plain = INSIGHTS[insight]
     answer = await desk.ask(asked, desk.store(events), vector["request"], now_ms=vector["now"])
     same(answer, vector["answer"])
     same(plain(events, vector["request"], vector["now"]), vector["answer"])
+
+
+def test_every_insight_has_vectors() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(INSIGHTS)
 
 
 def test_every_vector_says_why() -> None:

@@ -33,8 +33,9 @@ class TrendSeries(_message.Message):
     """What is measured of them: `total` (default); `unique_users`; `sessions` in which one of them lies, wherever else the
     session reaches; `per_user` (those that somebody did, per user); of the numbers in `property`: `sum`, `avg`, `min`,
     `max`, `median`, `p75`, `p90`, `p95`, `p99` (between two values in proportion); `distinct` (its different values: a
-    number is never the same as a string). Counts and sums of nothing are 0, everything else of nothing has no value.
-    Sampled events count as often as they stand for, except in `min`, `max` and `distinct`.
+    number is never the same as a string). Counts and sums of nothing are 0, everything else of nothing has no value; what
+    is too large for a number has none either. Sampled events count as often as they stand for, except in `min`, `max`
+    and `distinct`.
     """
     property: _builtins.str
     """Field that is measured, e.g. `properties.value`; only of the measures that need one. Values that are no numbers are
@@ -112,7 +113,9 @@ class QueryTrendsRequest(_message.Message):
 
     @_builtins.property
     def breakdowns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 3 fields to split by, e.g. `device_info.browser`."""
+        """Up to 3 fields to split by, e.g. `device_info.browser`. Values are told apart by their text: the number 5 is with the
+        string "5".
+        """
 
     @_builtins.property
     def formulas(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -318,8 +318,10 @@ def _series(metric: Metric, label: str, values: Mapping[int, float], question: M
     return Series(metric, breakdown_value, values.get(_WHOLE_KEY, nothing), points)
 
 
-def points_of(buckets: Buckets, values: Mapping[int, float], now_ms: int, *, nothing: float | None) -> list[Point]:
-    """A point for each bucket, `nothing` where no value is. What is not over yet is never said to be zero."""
+def points_of(
+    buckets: Buckets, values: Mapping[int, float | None], now_ms: int, *, nothing: float | None
+) -> list[Point]:
+    """A point for each bucket, `nothing` where `values` say nothing. What is not over yet is never said to be zero."""
     points = []
     for index, start in enumerate(buckets.starts):
         incomplete = buckets.end_of(index) > now_ms

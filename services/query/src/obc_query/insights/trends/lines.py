@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from obc_query.insights.trends.formula import Node, evaluate
+from obc_query.insights.trends.measures import finite
 from obc_query.insights.trends.question import Period
 from obc_query.insights.trends.statements import Measured
 from obc_query.questions.metrics import Point, points_of
@@ -39,11 +41,14 @@ def rolling(line: Line, width: int) -> Line:
     """Each point the mean of `width` buckets, itself the last, as far as they have values."""
     if width == 1:
         return line
+    values = [point.value or 0.0 for point in line.points]
+    counted = list(accumulate((point.value is not None for point in line.points), initial=0))
     averaged = []
     for index, point in enumerate(line.points):
-        values = [one.value for one in line.points[max(0, index - width + 1) : index + 1] if one.value is not None]
-        has_mean = bool(values) and not (point.incomplete and point.value is None)
-        mean = sum(values) / len(values) if has_mean else None
+        first = max(0, index + 1 - width)
+        known = counted[index + 1] - counted[first]
+        has_mean = known > 0 and not (point.incomplete and point.value is None)
+        mean = finite(sum(values[first : index + 1]) / known) if has_mean else None
         # What is not over yet is never said to be zero.
         averaged.append(Point(point.start_ms, None if point.incomplete and not mean else mean, point.incomplete))
     return Line(line.total, averaged, line.skipped)

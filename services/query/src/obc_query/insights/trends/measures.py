@@ -30,6 +30,11 @@ class Measure:
     skips: bool = False
 
 
+def finite(number: float) -> float | None:
+    """The number; None when it is too large for one, or none: an answer holds no NaN and no Infinity."""
+    return number if math.isfinite(number) else None
+
+
 def measure_events(series: Series, conditions: Sequence[str], *, sampled: bool) -> Measure:
     """How a series is measured of events.
 
@@ -124,16 +129,12 @@ def _weighted_quantile(pairs: str, level: float) -> str:
 
 
 def _first(numbers: Numbers) -> float | None:
-    return _finite(numbers[0])
+    return finite(numbers[0])
 
 
 def _ratio(numbers: Numbers) -> float | None:
-    return _finite(numbers[0] / numbers[1]) if numbers[1] else None
+    return finite(numbers[0] / numbers[1]) if numbers[1] else None
 
 
 def _if_any(numbers: Numbers) -> float | None:
-    return _finite(numbers[0]) if numbers[1] else None
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
+    return finite(numbers[0]) if numbers[1] else None

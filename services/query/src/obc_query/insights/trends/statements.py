@@ -27,12 +27,12 @@ class Measured:
 
     Attributes:
         total: of the whole range; None = no value.
-        by_bucket: of each bucket that has one, by its start.
+        by_bucket: of each bucket with events, by its start; None = no value.
         skipped: events that were no numbers.
     """
 
     total: float | None
-    by_bucket: dict[int, float] = field(default_factory=dict)
+    by_bucket: Mapping[int, float | None] = field(default_factory=dict)
     skipped: int = 0
 
 
@@ -72,7 +72,7 @@ class Plan:
                     values = self._carried_on(values, measure.nothing)
                 read[series, value] = Measured(
                     measure.value(total),
-                    {start: found for start, found in values.items() if found is not None},
+                    values,
                     int(total[-1]) if measure.skips else 0,
                 )
         return read
