@@ -1,4 +1,7 @@
-"""Small hostile histories: ties, repetitions, mixed types, events on borders, days of 23 and 25 hours, two devices."""
+"""Small hostile histories: ties, repetitions, mixed types, events on borders, days of 23 and 25 hours.
+
+Users are signed out at times, and use each other's devices.
+"""
 
 import uuid
 from datetime import datetime
@@ -7,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from tests.oracle.identity import linked
 from tests.support.stored_events import Stored
 
 NAMES = ("a", "b", "c", "page_view")
@@ -56,14 +60,16 @@ def histories(draw: st.DrawFn, window: dict[str, Any], *, most: int = 40) -> lis
         # One user is known on two devices, one device is nobody's, some events have no person at all.
         user = None if who == 3 else f"u{who}"
         nobody = draw(st.integers(0, 19)) == 0
+        signed_out = draw(st.integers(0, 4)) == 0
+        device = None if who == 4 else who if draw(st.integers(0, 9)) else draw(st.integers(0, 3))
         keys = draw(st.lists(st.sampled_from(["plan", "n"]), unique=True, max_size=2))
         events.append(
             Stored(
                 at=moment,
                 name=draw(st.sampled_from(NAMES)),
                 category=draw(st.sampled_from(["navigation", "interaction"])),
-                user=None if nobody else user,
-                anonymous=None if nobody or who == 4 else f"d{who}",
+                user=None if nobody or signed_out else user,
+                anonymous=None if nobody or device is None else f"d{device}",
                 session=None if nobody else draw(st.sampled_from([None, f"s{who}", f"t{who}"])),
                 properties={key: draw(_VALUES) for key in keys},
                 page_url=draw(st.sampled_from([None, "https://x.example/", "https://x.example/cart?x=1"])),
@@ -73,7 +79,7 @@ def histories(draw: st.DrawFn, window: dict[str, Any], *, most: int = 40) -> lis
                 event_id=uuid.UUID(int=draw(st.integers(1, 2**64)) * 1000 + number),
             )
         )
-    return draw(st.permutations(events))
+    return linked(draw(st.permutations(events)))
 
 
 def filters(*, depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:

@@ -16,7 +16,7 @@ _ORDER = {
 
 def person(event: Stored) -> str:
     """Whose event it is; empty = nobody's."""
-    return event.user or event.anonymous or event.session or ""
+    return event.user or event.owner or event.anonymous or event.session or ""
 
 
 def weight(event: Stored) -> float:

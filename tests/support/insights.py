@@ -44,6 +44,7 @@ class InsightDesk:
     def store_for(self, tenant_id: str, events: Iterable[Stored]) -> None:
         """Stores events, in their order, in one batch."""
         insert_rows(self.handle, _lines(tenant_id, events), uuid.uuid4().hex)
+        self.model.freshness.removed([tenant_id])  # any change of its version: answers see more now
 
     def store_twice(self, events: Iterable[Stored]) -> str:
         """Stores a history that is delivered again: as the same batch, then what is missing of it."""

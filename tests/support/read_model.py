@@ -11,6 +11,7 @@ from obc_query.admission import TenantGate
 from obc_query.asker import Asker, AskerFactory
 from obc_query.engine import Engine
 from obc_query.freshness import Freshness
+from obc_query.identity.directory import LinkDirectory
 from obc_query.projection.projector import Projector
 from obc_query.warehouse import Warehouse
 from tests.support.stored_events import Stored, insert_events
@@ -73,6 +74,7 @@ async def open_read_model(
     pool = await create_pool(dsn, role="obc_query", name="test-query", max_size=4)
     projector_pool = await create_pool(dsn, role="obc_projector", name="test-projector", max_size=2)
     engine = await Engine.open(warehouse, clock, clients=clients, max_memory_bytes=1 << 30)
+    freshness = Freshness(clock)
     gate = TenantGate(concurrent_statements=4, waiting_questions=32)
     try:
         yield ReadModel(
@@ -81,8 +83,8 @@ async def open_read_model(
             pool,
             projector_pool,
             engine,
-            AskerFactory(engine, gate, clock),
-            Freshness(clock),
+            AskerFactory(engine, gate, LinkDirectory(freshness), clock),
+            freshness,
             clock,
         )
     finally:

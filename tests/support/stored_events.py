@@ -18,7 +18,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One stored event; `at` is its event_time in unix milliseconds."""
+    """One stored event; `at` is its event_time in unix milliseconds.
+
+    `owner` is not stored: whose event it is when it has no user, as `tests.oracle.identity` finds it out.
+    """
 
     at: int
     name: str = "page_view"
@@ -32,6 +35,7 @@ class Stored:
     device: Mapping[str, Any] = field(default_factory=dict)
     sample_rate: float = 1.0
     event_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    owner: str | None = None
 
 
 def moment(unix_ms: int) -> datetime:

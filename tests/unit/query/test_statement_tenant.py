@@ -3,6 +3,7 @@
 import ast
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from obc.query.v1 import activity_pb2, trends_pb2
 from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
+from obc_query.identity.links import LINKED
 from obc_query.insights.breakdown import TopValues
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.sessions import statements as sessions
@@ -50,6 +52,12 @@ def tables_and_tenants(sql: str) -> tuple[int, int]:
 def assert_tenant(statement: Statement) -> None:
     tables, tenants = tables_and_tenants(statement.sql)
     assert tables == tenants >= 1
+    # Where people are linked there is a join before the predicate, and it reads the same tenant.
+    linked = replace(statement, linked=LINKED)
+    assert tables_and_tenants(LINKED.join) == (1, 1)
+    assert tables_and_tenants(linked.sql.replace(f" {LINKED.join}", "")) == (tables, tenants)
+    assert statement.about_people == (LINKED.join in linked.sql)
+    assert "\0" not in statement.sql + linked.sql
     assert statement.parameters["tenant"] == TENANT
     # No placeholder is left without a value, and no value is written into the text.
     assert set(re.findall(r"\{(p\d+):", statement.sql)) >= set(statement.parameters) - {"tenant"}

@@ -26,6 +26,7 @@ from obc_query.asker import AskerFactory
 from obc_query.cached_answers import CachedAnswers
 from obc_query.engine import Engine
 from obc_query.freshness import Freshness
+from obc_query.identity.directory import LinkDirectory
 from obc_query.live.hub import LiveHub
 from obc_query.projection.projector import Projector
 from obc_query.retention import ReadModelRetention
@@ -88,7 +89,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             concurrent_statements=settings.tenant_concurrent_statements,
             waiting_questions=settings.tenant_waiting_questions,
         )
-        askers = AskerFactory(engine, gate, clock)
+        askers = AskerFactory(engine, gate, LinkDirectory(freshness), clock)
 
         def unhealthy() -> Sequence[str]:
             return [name for name, component in health.components().items() if not component.ok]

@@ -79,12 +79,21 @@ CREATE TABLE IF NOT EXISTS events (
     properties      JSON CODEC(ZSTD(3)),
     sample_rate     Float64 CODEC(ZSTD(3)),
     INDEX by_time event_time TYPE minmax GRANULARITY 1,
-    INDEX by_rate sample_rate TYPE minmax GRANULARITY 1
+    INDEX by_rate sample_rate TYPE minmax GRANULARITY 1,
+    PROJECTION devices (
+        SELECT tenant_id, anonymous_id, argMinIf(user_id, (event_time, user_id), notEmpty(user_id)), max(empty(user_id))
+        GROUP BY tenant_id, anonymous_id
+    ),
+    PROJECTION users_of_devices (
+        SELECT tenant_id, minIf(user_id, anonymous_id > ''), maxIf(user_id, anonymous_id > '')
+        GROUP BY tenant_id
+    )
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(event_time)
 ORDER BY (tenant_id, toDate(event_time), person, event_time, event_id)
-SETTINGS non_replicated_deduplication_window = 10000, {_RARE_MERGES}, {_DURABLE}
+SETTINGS non_replicated_deduplication_window = 10000, lightweight_mutation_projection_mode = 'rebuild',
+    {_RARE_MERGES}, {_DURABLE}
 COMMENT '{{comment}}'
 """
 

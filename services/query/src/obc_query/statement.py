@@ -5,6 +5,7 @@ from `Events` or from another `Select`; a `Statement` needs a tenant to exist. S
 through the one line that says `tenant_id = {tenant:UUID}`. Values are bound, never written into the text.
 """
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ BindType = Literal[
 ]
 
 TENANT_PREDICATE = "tenant_id = {tenant:UUID}"
+
+# Where the text of a SELECT about people takes in what links them. No value and no name of a field can hold a NUL.
+_PERSON_HERE, _JOIN_HERE = "\0person\0", "\0join\0"
+_NAMES_PERSON = re.compile(r"\bperson\b")
 
 
 class Binder:
@@ -53,7 +58,7 @@ class Events:
     end: str | None = None
     where: Sequence[str] = ()
 
-    def render(self) -> str:
+    def render(self, *, linkable: bool = False) -> str:
         """The FROM and WHERE clauses. The tenant is added here and nowhere else."""
         conditions = [TENANT_PREDICATE]
         if self.start is not None:
@@ -61,7 +66,7 @@ class Events:
         if self.end is not None:
             conditions.append(f"event_time < {self.end}")
         conditions.extend(f"({condition})" for condition in self.where)
-        return f"FROM events WHERE {' AND '.join(conditions)}"
+        return f"FROM events{_JOIN_HERE if linkable else ''} WHERE {' AND '.join(conditions)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,17 @@ class Select:
     rollup: bool = False
 
     def render(self) -> str:
-        """The text of the SELECT."""
+        """The text of the SELECT, with marks where people may be linked."""
         parts = [f"SELECT {', '.join(self.columns)}"]
         if isinstance(self.source, Events):
             if self.where:
                 raise ValueError("conditions on events belong to Events.where")
-            parts.append(self.source.render())
+            linkable = any(
+                map(_NAMES_PERSON.search, (*self.columns, *self.source.where, *self.group_by, *self.order_by))
+            )
+            parts.append(self.source.render(linkable=linkable))
+            if linkable:
+                parts.insert(0, _PERSON_HERE)
         else:
             parts.append(f"FROM ({self.source.render()})")
             if self.where:
@@ -102,6 +112,14 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedPeople:
+    """What makes `person` mean more than the column of that name: an expression, and the join that it needs."""
+
+    person: str
+    join: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A SELECT on behalf of one tenant, ready to run.
 
@@ -110,20 +128,28 @@ class Statement:
         purpose: short constant name for metrics and logs.
         select: what to read.
         binder: the values that `select` refers to.
+        linked: who people are; None = as each event says by itself.
     """
 
     tenant_id: str
     purpose: str
     select: Select
     binder: Binder = field(default_factory=Binder)
+    linked: LinkedPeople | None = None
 
     def __post_init__(self) -> None:
         uuid.UUID(self.tenant_id)
 
     @property
+    def about_people(self) -> bool:
+        """Whether links between people change what it reads."""
+        return _JOIN_HERE in self.select.render()
+
+    @property
     def sql(self) -> str:
         """The text with placeholders."""
-        return self.select.render()
+        person, join = (f"WITH {self.linked.person} AS person", f" {self.linked.join}") if self.linked else ("", "")
+        return self.select.render().replace(f"{_PERSON_HERE} ", person and f"{person} ").replace(_JOIN_HERE, join)
 
     @property
     def parameters(self) -> dict[str, object]:

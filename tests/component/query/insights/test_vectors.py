@@ -17,6 +17,7 @@ from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.trends import TRENDS
 from tests.oracle.comparing import same
+from tests.oracle.identity import linked
 from tests.oracle.sessions import sessions
 from tests.oracle.stickiness import stickiness
 from tests.oracle.trends import trends
@@ -56,7 +57,7 @@ def stored(event: dict[str, Any]) -> Stored:
 async def test_the_engine_and_the_plain_computation_give_the_answer(
     desk: InsightDesk, insight: str, vector: dict[str, Any]
 ) -> None:
-    events = [stored(event) for event in vector["events"]]
+    events = linked(stored(event) for event in vector["events"])
     asked, plain = INSIGHTS[insight]
     answer = await desk.ask(asked, desk.store(events), vector["request"], now_ms=vector["now"])
     same(answer, vector["answer"])
