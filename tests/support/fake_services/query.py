@@ -3,20 +3,16 @@
 import asyncio
 from typing import Any
 
-from obc.query.v1 import live_pb2
+from obc.query.v1 import live_pb2, query_service_pb2
 from obc.query.v1 import query_service_pb2_grpc as query_grpc
 from obc_common.context import current_principal
 from obc_common.errors import DomainError
 from tests.support.fake_services.recorder import Recorder, scripted
 
 _UNARY = [
-    "ListEvents",
-    "GetMetrics",
-    "GetDashboard",
-    "ListBadRows",
-    "GetDataQuality",
-    "QuerySessions",
-    "QueryStickiness",
+    method.name
+    for method in query_service_pb2.DESCRIPTOR.services_by_name["QueryService"].methods
+    if not method.server_streaming
 ]
 
 
@@ -31,17 +27,7 @@ class FakeQuery:
 
     def servicer(self) -> Any:
         fake = self
-        names = [
-            "ListEvents",
-            "GetMetrics",
-            "GetDashboard",
-            "ListBadRows",
-            "GetDataQuality",
-            "QueryStickiness",
-            "QuerySessions",
-            "QueryTrends",
-        ]
-        base = type(scripted(query_grpc.QueryServiceServicer, self.recorder, names))
+        base = type(scripted(query_grpc.QueryServiceServicer, self.recorder, _UNARY))
 
         class Servicer(base):  # type: ignore[misc,valid-type]  # made at run time
             async def StreamLive(self, request: Any, _context: Any) -> Any:

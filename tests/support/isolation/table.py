@@ -58,6 +58,8 @@ TABLE: dict[str, Row] = {
     "POST /v1/insights/sessions": _INSIGHT,
     "POST /v1/insights/stickiness": _INSIGHT,
     "POST /v1/insights/trends": Row("query", lambda world: {"series": [{}]}, operator=403),
+    "POST /v1/insights/retention": _INSIGHT,
+    "POST /v1/insights/lifecycle": _INSIGHT,
     "POST /v1/events:batch": _BATCH,
     "POST /api/analytics/batch": _BATCH,
     "GET /api/analytics/events": _EVENTS,

@@ -12,12 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import obc_query
-from obc.query.v1 import activity_pb2, trends_pb2
+from obc.query.v1 import activity_pb2, retention_pb2, trends_pb2
 from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
 from obc_query.identity.links import LINKED
 from obc_query.insights.breakdown import TopValues
+from obc_query.insights.lifecycle import LIFECYCLE
+from obc_query.insights.lifecycle.statements import relevant_events, states_statement
+from obc_query.insights.retention import RETENTION
+from obc_query.insights.retention import statements as retention
+from obc_query.insights.retention.question import CRITERIA, MODES, RULES
+from obc_query.insights.retention.quick import quick_statement
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.sessions import statements as sessions
 from obc_query.insights.stickiness import STICKINESS
@@ -159,6 +165,54 @@ def test_every_statement_of_trends_carries_the_tenant(
             for period in question.periods:
                 for plan in plans(TENANT, question, period, top, sampled=sampled):
                     assert_tenant(plan.statement)
+
+
+@given(
+    st.lists(hostile, max_size=3),
+    hostile,
+    st.sampled_from(MODES),
+    st.sampled_from(RULES),
+    st.sampled_from(CRITERIA),
+    st.booleans(),
+)
+def test_every_statement_of_retention_carries_the_tenant(
+    names: list[str], key: str, mode: str, rule: str, criteria: str, sampled: bool
+) -> None:
+    chosen = {"field": f"properties.{key}", "op": "neq", "values": [key]}
+    body = {
+        "start_event": {"names": names},
+        "return_event": {"filter": chosen},
+        "filter": chosen,
+        "breakdown": f"properties.{key}",
+        "mode": mode,
+        "buckets": rule,
+        "criteria": criteria,
+        "timezone": "Asia/Kathmandu",
+    }
+    asked = json_format.ParseDict(body, retention_pb2.QueryRetentionRequest())
+    question = RETENTION.read(asked, SPAN.end_ms)
+    binder = Binder()
+    for statement in (
+        quick_statement(TENANT, question),
+        retention.cells_statement(TENANT, question, sampled=sampled, limit=10),
+        retention.cells_statement(TENANT, question, sampled=sampled, top=[key]),
+        retention.top_values_statement(TENANT, question, sampled=sampled),
+        Statement(TENANT, "sampled", Select(["1"], retention.relevant_events(question, binder)), binder),
+    ):
+        assert_tenant(statement)
+
+
+@given(st.lists(hostile, max_size=3), hostile, st.booleans())
+def test_every_statement_of_the_lifecycle_carries_the_tenant(names: list[str], key: str, sampled: bool) -> None:
+    chosen = {"field": f"properties.{key}", "op": "neq", "values": [key]}
+    body = {"event": {"names": names, "filter": chosen}, "filter": chosen, "timezone": "Europe/Berlin"}
+    question = LIFECYCLE.read(json_format.ParseDict(body, activity_pb2.QueryLifecycleRequest()), SPAN.end_ms)
+    binder = Binder()
+    for statement in (
+        states_statement(TENANT, question, sampled=sampled),
+        Statement(TENANT, "sampled", Select(["1"], relevant_events(question, binder)), binder),
+    ):
+        assert_tenant(statement)
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

@@ -46,11 +46,26 @@ class Buckets:
 
     def expression(self, milliseconds: str, binder: Binder) -> str:
         """The start of the bucket of an Int64 expression, as Int64."""
-        width = self.end_of(0) - self.starts[0]
-        if all(self.end_of(index) - start == width for index, start in enumerate(self.starts)):
+        if width := self._width:
             first, step = binder.bind(self.starts[0], "Int64"), binder.bind(width, "Int64")
             return f"{first} + intDiv({milliseconds} - {first}, {step}) * {step}"
         return f"toInt64(roundDown({milliseconds}, {binder.bind(list(self.starts), 'Array(Int64)')}))"
+
+    def index_expression(self, milliseconds: str, binder: Binder) -> str:
+        """The number of the bucket of an Int64 expression, 0 = the first, as Int64; the last or more after the end."""
+        if width := self._width:
+            first, step = binder.bind(self.starts[0], "Int64"), binder.bind(width, "Int64")
+            return f"intDiv({milliseconds} - {first}, {step})"
+        starts = binder.bind(list(self.starts), "Array(Int64)")
+        numbers = f"range(0, {len(self.starts)})"
+        return f"toInt64(transform(toInt64(roundDown({milliseconds}, {starts})), {starts}, {numbers}, 0))"
+
+    @property
+    def _width(self) -> int:
+        """Length of the buckets, 0 when they differ."""
+        width = self.end_of(0) - self.starts[0]
+        same = all(self.end_of(index) - start == width for index, start in enumerate(self.starts))
+        return width if same else 0
 
 
 def make_buckets(span: TimeRange, interval: str, zone: ZoneInfo, *, sunday_first: bool = False) -> Buckets:
@@ -73,6 +88,20 @@ def make_buckets(span: TimeRange, interval: str, zone: ZoneInfo, *, sunday_first
         if len(starts) > MAX_BUCKETS:
             raise _too_many()
     return Buckets(tuple(starts), start)
+
+
+def more_buckets(buckets: Buckets, count: int, interval: str, zone: ZoneInfo) -> Buckets:
+    """The same buckets and so many that follow them."""
+    starts, end = list(buckets.starts), buckets.end
+    for _ in range(count):
+        starts.append(end)
+        end = _next(end, interval, zone)
+    return Buckets(tuple(starts), end)
+
+
+def with_previous(buckets: Buckets, interval: str, zone: ZoneInfo, *, sunday_first: bool) -> Buckets:
+    """The same buckets and the one before them."""
+    return Buckets((_floor(buckets.starts[0] - 1, interval, zone, sunday_first), *buckets.starts), buckets.end)
 
 
 def _too_many() -> InvalidArgument:

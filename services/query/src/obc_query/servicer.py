@@ -14,6 +14,7 @@ from obc.query.v1 import (
     live_pb2,
     metrics_pb2,
     query_service_pb2_grpc,
+    retention_pb2,
     stored_event_pb2,
     trends_pb2,
 )
@@ -27,6 +28,8 @@ from obc_query.asker import Asker, AskerFactory
 from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_quality_response
 from obc_query.cached_answers import CachedAnswers, Response
 from obc_query.insights.insight import Insight, Question
+from obc_query.insights.lifecycle import LIFECYCLE
+from obc_query.insights.retention import RETENTION
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.trends import TRENDS
@@ -227,6 +230,16 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         self, request: trends_pb2.QueryTrendsRequest, context: _Context
     ) -> trends_pb2.QueryTrendsResponse:
         return await self._insight(TRENDS, request, context)
+
+    async def QueryLifecycle(
+        self, request: activity_pb2.QueryLifecycleRequest, context: _Context
+    ) -> activity_pb2.QueryLifecycleResponse:
+        return await self._insight(LIFECYCLE, request, context)
+
+    async def QueryRetention(
+        self, request: retention_pb2.QueryRetentionRequest, context: _Context
+    ) -> retention_pb2.QueryRetentionResponse:
+        return await self._insight(RETENTION, request, context)
 
     async def QueryStickiness(
         self, request: activity_pb2.QueryStickinessRequest, context: _Context

@@ -6,6 +6,7 @@ computation, so that neither can drift with the other.
 """
 
 import json
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 import pytest
 
 from obc_query.insights.insight import AnyInsight
+from obc_query.insights.lifecycle import LIFECYCLE
+from obc_query.insights.retention import RETENTION
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.trends import TRENDS
 from tests.oracle.comparing import same
 from tests.oracle.identity import linked
+from tests.oracle.lifecycle import lifecycle
+from tests.oracle.retention import retention
 from tests.oracle.sessions import sessions
 from tests.oracle.stickiness import stickiness
 from tests.oracle.trends import trends
@@ -26,6 +31,8 @@ from tests.support.stored_events import Stored
 
 Plain = Callable[[Sequence[Stored], dict[str, Any], int], dict[str, Any]]
 INSIGHTS: dict[str, tuple[AnyInsight, Plain]] = {
+    "lifecycle": (LIFECYCLE, lifecycle),
+    "retention": (RETENTION, retention),
     "sessions": (SESSIONS, sessions),
     "stickiness": (STICKINESS, stickiness),
     "trends": (TRENDS, trends),
@@ -50,7 +57,10 @@ def stored(event: dict[str, Any]) -> Stored:
         "timestamp": "at",
         "device_info": "device",
     }
-    return Stored(**{known.get(name, name): value for name, value in event.items()})
+    fields = {known.get(name, name): value for name, value in event.items()}
+    if "event_id" in fields:
+        fields["event_id"] = uuid.UUID(fields["event_id"])
+    return Stored(**fields)
 
 
 @pytest.mark.parametrize(("insight", "vector"), VECTORS)

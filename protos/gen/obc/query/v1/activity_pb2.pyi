@@ -72,7 +72,9 @@ Global___QueryLifecycleRequest: _TypeAlias = QueryLifecycleRequest  # noqa: Y015
 
 @_typing.final
 class LifecyclePoint(_message.Message):
-    """LifecyclePoint is one bucket. `new`, `returning` and `resurrecting` together are its active users."""
+    """LifecyclePoint is one bucket. `new`, `returning` and `resurrecting` together are its active users. A count is absent
+    where it would be 0 in a bucket that is not over.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -85,7 +87,7 @@ class LifecyclePoint(_message.Message):
     start_ms: _builtins.int
     """Start of the bucket, unix milliseconds."""
     new: _builtins.float
-    """Active for the first time ever."""
+    """Active for the first time of all that is kept, also before the range."""
     returning: _builtins.float
     """Active, and in the bucket before too."""
     resurrecting: _builtins.float
@@ -98,19 +100,32 @@ class LifecyclePoint(_message.Message):
         self,
         *,
         start_ms: _builtins.int = ...,
-        new: _builtins.float = ...,
-        returning: _builtins.float = ...,
-        resurrecting: _builtins.float = ...,
+        new: _builtins.float | None = ...,
+        returning: _builtins.float | None = ...,
+        resurrecting: _builtins.float | None = ...,
         dormant: _builtins.float | None = ...,
         incomplete: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dormant", b"_dormant", "dormant", b"dormant"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dormant", b"_dormant", "_new", b"_new", "_resurrecting", b"_resurrecting", "_returning", b"_returning", "dormant", b"dormant", "new", b"new", "resurrecting", b"resurrecting", "returning", b"returning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dormant", b"_dormant", "dormant", b"dormant", "incomplete", b"incomplete", "new", b"new", "resurrecting", b"resurrecting", "returning", b"returning", "start_ms", b"start_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dormant", b"_dormant", "_new", b"_new", "_resurrecting", b"_resurrecting", "_returning", b"_returning", "dormant", b"dormant", "incomplete", b"incomplete", "new", b"new", "resurrecting", b"resurrecting", "returning", b"returning", "start_ms", b"start_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dormant: _TypeAlias = _typing.Literal["dormant"]  # noqa: Y015
     _WhichOneofArgType__dormant: _TypeAlias = _typing.Literal["_dormant", b"_dormant"]  # noqa: Y015
+    _WhichOneofReturnType__new: _TypeAlias = _typing.Literal["new"]  # noqa: Y015
+    _WhichOneofArgType__new: _TypeAlias = _typing.Literal["_new", b"_new"]  # noqa: Y015
+    _WhichOneofReturnType__resurrecting: _TypeAlias = _typing.Literal["resurrecting"]  # noqa: Y015
+    _WhichOneofArgType__resurrecting: _TypeAlias = _typing.Literal["_resurrecting", b"_resurrecting"]  # noqa: Y015
+    _WhichOneofReturnType__returning: _TypeAlias = _typing.Literal["returning"]  # noqa: Y015
+    _WhichOneofArgType__returning: _TypeAlias = _typing.Literal["_returning", b"_returning"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dormant) -> _WhichOneofReturnType__dormant | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__new) -> _WhichOneofReturnType__new | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resurrecting) -> _WhichOneofReturnType__resurrecting | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__returning) -> _WhichOneofReturnType__returning | None: ...
 
 Global___LifecyclePoint: _TypeAlias = LifecyclePoint  # noqa: Y015
 
@@ -130,7 +145,9 @@ class QueryLifecycleResponse(_message.Message):
     """End of the range, unix milliseconds."""
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___LifecyclePoint]:
-        """The points. Buckets are whole: the first and the last reach beyond the range where it cuts them."""
+        """The points. Buckets are whole: the first and the last reach beyond the range where it cuts them, and so do the events
+        that are counted.
+        """
 
     @_builtins.property
     def info(self) -> _metrics_pb2.AnswerInfo:

@@ -8,6 +8,7 @@ from obc.query.v1 import bad_row_pb2 as obc_dot_query_dot_v1_dot_bad__row__pb2
 from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb2
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
 from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
+from obc.query.v1 import retention_pb2 as obc_dot_query_dot_v1_dot_retention__pb2
 from obc.query.v1 import stored_event_pb2 as obc_dot_query_dot_v1_dot_stored__event__pb2
 from obc.query.v1 import trends_pb2 as obc_dot_query_dot_v1_dot_trends__pb2
 
@@ -70,6 +71,16 @@ class QueryServiceStub:
                 '/obc.query.v1.QueryService/QueryTrends',
                 request_serializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsResponse.FromString,
+                _registered_method=True)
+        self.QueryLifecycle = channel.unary_unary(
+                '/obc.query.v1.QueryService/QueryLifecycle',
+                request_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryLifecycleRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryLifecycleResponse.FromString,
+                _registered_method=True)
+        self.QueryRetention = channel.unary_unary(
+                '/obc.query.v1.QueryService/QueryRetention',
+                request_serializer=obc_dot_query_dot_v1_dot_retention__pb2.QueryRetentionRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_retention__pb2.QueryRetentionResponse.FromString,
                 _registered_method=True)
         self.QueryStickiness = channel.unary_unary(
                 '/obc.query.v1.QueryService/QueryStickiness',
@@ -134,6 +145,20 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryLifecycle(self, request, context):
+        """QueryLifecycle counts users who are new, stay, come back and leave, for each interval.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QueryRetention(self, request, context):
+        """QueryRetention counts who comes back, by cohort and period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def QueryStickiness(self, request, context):
         """QueryStickiness counts users by the number of intervals in which they are active.
         """
@@ -188,6 +213,16 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.QueryTrends,
                     request_deserializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsResponse.SerializeToString,
+            ),
+            'QueryLifecycle': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryLifecycle,
+                    request_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryLifecycleRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryLifecycleResponse.SerializeToString,
+            ),
+            'QueryRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryRetention,
+                    request_deserializer=obc_dot_query_dot_v1_dot_retention__pb2.QueryRetentionRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_retention__pb2.QueryRetentionResponse.SerializeToString,
             ),
             'QueryStickiness': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryStickiness,
@@ -368,6 +403,60 @@ class QueryService:
             '/obc.query.v1.QueryService/QueryTrends',
             obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_trends__pb2.QueryTrendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryLifecycle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/QueryLifecycle',
+            obc_dot_query_dot_v1_dot_activity__pb2.QueryLifecycleRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_activity__pb2.QueryLifecycleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/QueryRetention',
+            obc_dot_query_dot_v1_dot_retention__pb2.QueryRetentionRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_retention__pb2.QueryRetentionResponse.FromString,
             options,
             channel_credentials,
             insecure,

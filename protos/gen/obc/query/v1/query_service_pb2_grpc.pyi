@@ -10,6 +10,7 @@ from obc.query.v1 import bad_row_pb2 as _bad_row_pb2
 from obc.query.v1 import dashboard_pb2 as _dashboard_pb2
 from obc.query.v1 import live_pb2 as _live_pb2
 from obc.query.v1 import metrics_pb2 as _metrics_pb2
+from obc.query.v1 import retention_pb2 as _retention_pb2
 from obc.query.v1 import stored_event_pb2 as _stored_event_pb2
 from obc.query.v1 import trends_pb2 as _trends_pb2
 import abc as _abc_1
@@ -51,6 +52,10 @@ class QueryServiceStub:
     """QuerySessions reports on sessions: how many, how long, where they begin and end."""
     QueryTrends: _grpc.UnaryUnaryMultiCallable[_trends_pb2.QueryTrendsRequest, _trends_pb2.QueryTrendsResponse]
     """QueryTrends measures events over time."""
+    QueryLifecycle: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QueryLifecycleRequest, _activity_pb2.QueryLifecycleResponse]
+    """QueryLifecycle counts users who are new, stay, come back and leave, for each interval."""
+    QueryRetention: _grpc.UnaryUnaryMultiCallable[_retention_pb2.QueryRetentionRequest, _retention_pb2.QueryRetentionResponse]
+    """QueryRetention counts who comes back, by cohort and period."""
     QueryStickiness: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]
@@ -77,6 +82,10 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """QuerySessions reports on sessions: how many, how long, where they begin and end."""
     QueryTrends: _aio.UnaryUnaryMultiCallable[_trends_pb2.QueryTrendsRequest, _trends_pb2.QueryTrendsResponse]  # type: ignore[assignment]
     """QueryTrends measures events over time."""
+    QueryLifecycle: _aio.UnaryUnaryMultiCallable[_activity_pb2.QueryLifecycleRequest, _activity_pb2.QueryLifecycleResponse]  # type: ignore[assignment]
+    """QueryLifecycle counts users who are new, stay, come back and leave, for each interval."""
+    QueryRetention: _aio.UnaryUnaryMultiCallable[_retention_pb2.QueryRetentionRequest, _retention_pb2.QueryRetentionResponse]  # type: ignore[assignment]
+    """QueryRetention counts who comes back, by cohort and period."""
     QueryStickiness: _aio.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]  # type: ignore[assignment]
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ListBadRows: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]  # type: ignore[assignment]
@@ -136,6 +145,22 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trends_pb2.QueryTrendsResponse, _abc.Awaitable[_trends_pb2.QueryTrendsResponse]]:
         """QueryTrends measures events over time."""
+
+    @_abc_1.abstractmethod
+    def QueryLifecycle(
+        self,
+        request: _activity_pb2.QueryLifecycleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_activity_pb2.QueryLifecycleResponse, _abc.Awaitable[_activity_pb2.QueryLifecycleResponse]]:
+        """QueryLifecycle counts users who are new, stay, come back and leave, for each interval."""
+
+    @_abc_1.abstractmethod
+    def QueryRetention(
+        self,
+        request: _retention_pb2.QueryRetentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_pb2.QueryRetentionResponse, _abc.Awaitable[_retention_pb2.QueryRetentionResponse]]:
+        """QueryRetention counts who comes back, by cohort and period."""
 
     @_abc_1.abstractmethod
     def QueryStickiness(

@@ -52,23 +52,24 @@ class QueryRetentionRequest(_message.Message):
     week_start: _builtins.str
     """First day of a week: `monday` (default) or `sunday`."""
     preset: _builtins.str
-    """`mixpanel` (rolling, on_or_after), `posthog` (recurring, calendar, on) or `amplitude` (rolling from the hour-rounded
-    start); what is given beside it goes before.
+    """`mixpanel` (rolling, on_or_after), `posthog` (recurring, calendar, on) or `amplitude` (rolling_hour); what a preset
+    does not name is as without it, what is given beside it goes before.
     """
     mode: _builtins.str
-    """`first_time` (default; the person's first start event ever makes the cohort) or `recurring` (a person is part of
-    every cohort in which they have a start event).
+    """`first_time` (default; the person's first start event of all that are kept, also before the range, makes the cohort)
+    or `recurring` (a person is part of every cohort in which they have a start event; the first in it is their start).
     """
     buckets: _builtins.str
     """`calendar` (default; periods are days, weeks, ... of the time zone), `rolling` (each period is 24 hours, 7 days, ...
-    from the person's own start; a month has 30 days) or `rolling_hour` (the same from the full hour of their start).
+    from the person's own start; a month has 30 days) or `rolling_hour` (the same from the full hour of their start on the
+    clock of the time zone). Cohorts are of the calendar always.
     """
     criteria: _builtins.str
-    """`on` (default; in that period) or `on_or_after` (in that period or a later one)."""
+    """`on` (default; in that period) or `on_or_after` (in that period or any time later, after the last period too)."""
     periods: _builtins.int
-    """Periods after the start, 1 to 366; 0 = 10."""
+    """Periods after the start, 1 to 366; 0 = 10. Cohorts x periods x values of the breakdown are at most 200,000 cells."""
     breakdown: _builtins.str
-    """Field of the start event to split by."""
+    """Field of the start event to split by; `$none` where it has no value."""
     breakdown_limit: _builtins.int
     """How many values of the breakdown are told apart, largest cohorts first; the rest is `$other`. 0 = 25, at most 200."""
     @_builtins.property
@@ -77,7 +78,9 @@ class QueryRetentionRequest(_message.Message):
 
     @_builtins.property
     def return_event(self) -> _filter_pb2.EventSelector:
-        """What counts as coming back; empty = the start event."""
+        """What counts as coming back; empty (no names, no filter) = the start event. A return is a later event of the person
+        (event_time, then event_id). The start itself is none: with one event for both, period 0 counts who did it again.
+        """
 
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
@@ -123,11 +126,13 @@ class RetentionCell(_message.Message):
     period: _builtins.int
     """Which period."""
     count: _builtins.float
-    """How many came back; absent when the period is not over for anybody of the cohort."""
+    """How many came back so far; absent when the period is not over for anybody of the cohort."""
     rate: _builtins.float
     """Share of the cohort, 0.0 to 1.0; absent when the cohort is empty or the count is."""
     incomplete: _builtins.bool
-    """True when the period is not over for everybody of the cohort."""
+    """True when the period is not over for everybody of the cohort, or the cohort itself is not over. Of a cohort of nobody
+    a rolling period is over as if somebody had started at the cohort's end.
+    """
     def __init__(
         self,
         *,
@@ -153,7 +158,7 @@ Global___RetentionCell: _TypeAlias = RetentionCell  # noqa: Y015
 
 @_typing.final
 class RetentionCohort(_message.Message):
-    """RetentionCohort is the people who started in one bucket."""
+    """RetentionCohort is the people who started in one bucket, as far as it lies in the range."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -200,7 +205,9 @@ class RetentionGroup(_message.Message):
 
     @_builtins.property
     def average(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetentionCell]:
-        """All cohorts together, each period over the cohorts for which it is complete."""
+        """All cohorts together, each period over the cohorts for which it is complete: their counts summed, and that sum as a
+        share of their sizes. Incomplete when a cohort is left out; without a count when all are.
+        """
 
     def __init__(
         self,
@@ -241,7 +248,7 @@ class QueryRetentionResponse(_message.Message):
     """Time zone."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetentionGroup]:
-        """The groups, largest first; one without a breakdown."""
+        """The groups, largest first, `$other` last; one without a breakdown, none with one when nobody started."""
 
     @_builtins.property
     def info(self) -> _metrics_pb2.AnswerInfo:

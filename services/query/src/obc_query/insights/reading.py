@@ -9,7 +9,7 @@ from google.protobuf import struct_pb2
 
 from obc.query.v1 import filter_pb2
 from obc_common.errors import InvalidArgument
-from obc_query.buckets import Buckets, make_buckets
+from obc_query.buckets import INTERVALS, Buckets, make_buckets
 from obc_query.comparison import MAX_VALUES, OPERATORS, Comparison, Value
 from obc_query.fields import Field, resolve_field
 from obc_query.insights.filter_tree import Combination, Filter, Selector
@@ -56,6 +56,20 @@ def read_window(from_time: str, to_time: str, interval: str, timezone: str, week
     sunday_first = read_week_start(week_start)
     interval = interval or "day"
     return Window(span, zone, interval, sunday_first, make_buckets(span, interval, zone, sunday_first=sunday_first))
+
+
+def read_people_window(
+    from_time: str, to_time: str, interval: str, timezone: str, week_start: str, now_ms: int
+) -> Window:
+    """The same for questions about who comes back, which no minute answers.
+
+    Raises:
+        InvalidArgument: what `read_window` raises.
+    """
+    if interval == "minute":
+        known = ", ".join(name for name in INTERVALS if name != "minute")
+        raise InvalidArgument("UNKNOWN_INTERVAL", f"the interval must be one of {known}", field="interval")
+    return read_window(from_time, to_time, interval, timezone, week_start, now_ms)
 
 
 def read_week_start(text: str) -> bool:
