@@ -12,6 +12,9 @@ import type {
   AnalyticsClient, AnalyticsConfig, ConsentState, DeviceInfo, LazyFiles, Loss, Module, ModuleName, Properties, TenantRules,
 } from "./types.ts";
 
+/** So long after a page was left, what is tracked is handed over at once: modules sum up then. */
+const MOMENT = 1_000;
+
 export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): AnalyticsClient => {
   const debug = (...words: unknown[]) => {
     if (config.enable_debug) console.warn("[analytics]", ...words);
@@ -36,7 +39,8 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   let rules: TenantRules | undefined;
   let strip: Awaited<ReturnType<LazyFiles["fallback_"]>>["strip"] | undefined;
   let life: AbortController | undefined;
-  let leaving = false;
+  /** When the page was left or hidden; NaN = never. */
+  let leftAt = NaN;
   const modules: [Module, unknown][] = [];
   /** What tears down the modules that run; undefined while none may. */
   let ends: ReturnType<Module>[] | undefined;
@@ -88,7 +92,8 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       const entry = encode(strip && rules?.tracking_level === "minimal" ? strip(event, rules) : event, +!options.low_priority.includes(category));
       if (bytesOf(entry.j) > MAX_EVENT_BYTES) return lose("rejected", "event_too_big");
       delivery.offer_(entry);
-      if (leaving) queueMicrotask(leave);
+      // Later, a hidden tab goes on as usual.
+      if (performance.now() - leftAt < MOMENT) queueMicrotask(handOver);
     } catch (error) {
       debug(error);
       lose("rejected", "bad_properties");
@@ -127,15 +132,14 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     obey();
   };
 
-  const leave = () => {
-    leaving = true;
+  const handOver = () => {
     // Not while consent is asked for.
-    if (mayStore() || options.cookieless) delivery.handOver_();
+    if (mayStore() || options.cookieless) void delivery.sender_.handOver_();
   };
 
-  const enter = () => {
-    leaving = false;
-    obey();
+  const leave = () => {
+    leftAt = performance.now();
+    handOver();
   };
 
   const client: AnalyticsClient = {
@@ -143,6 +147,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     debug,
     track,
     setConsent,
+    getConsent: consent.state_,
     async initialize() {
       if (life || !inBrowser) return;
       life = new AbortController();
@@ -155,8 +160,8 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
         // A page in the back/forward cache must hold neither the lock nor a connection.
         if ((event as PageTransitionEvent).persisted) delivery.stop_();
       });
-      on("pageshow", enter);
-      on("visibilitychange", () => (document.hidden ? leave() : enter()));
+      on("pageshow", obey);
+      on("visibilitychange", () => (document.hidden ? leave() : obey()));
       obey();
     },
     trackPageView(page_name, properties) {
@@ -171,9 +176,9 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     },
     trackError(error, context) {
       const { message = error, stack, name } = Object(error) as Record<keyof Error, unknown>;
-      const text = (value: unknown) => `${value as string}`.slice(0, 4_000);
-      // Read where nothing is thrown into the page: not everything can be text.
-      track("error", { get error_message() { return text(message); }, error_stack: stack && text(stack), error_name: name, ...context }, "error");
+      // Not everything can be text.
+      const text = (value: unknown) => guarded(() => `${value as string}`.slice(0, 4_000));
+      track("error", { error_message: text(message), error_stack: stack && text(stack), error_name: name, ...context }, "error");
     },
     identify(user_id, traits) {
       if (setUser(user_id)) track("identify", traits, "identity");
@@ -184,7 +189,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     },
     optOut: () => setConsent("denied"),
     optIn: () => setConsent("granted"),
-    flush: (milliseconds = 5_000) => delivery.flush_(milliseconds),
+    flush: delivery.flush_,
     onConfig(listener) {
       listeners.add(listener);
       if (rules) guarded(() => listener(rules!));
@@ -205,8 +210,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       life?.abort();
       life = undefined;
       endModules();
-      leave();
-      leaving = false;
+      handOver();
       delivery.stop_();
     },
   };

@@ -4,7 +4,6 @@ import { type Entry, isEntry } from "./queue/entry.ts";
 import { createQueue, idOf, type Item, newItem, type Queue, State } from "./queue/queue.ts";
 import { createStore, forgetStores, type StoreUser } from "./queue/store.ts";
 import { standForElection } from "./tabs/leader.ts";
-import { handOver, KEEPALIVE_BYTES } from "./transport/rest.ts";
 import { createSender, type Sender } from "./transport/sender.ts";
 import type { Result } from "./transport/socket.ts";
 import type { LoadFallback, Loss, TenantRules } from "./types.ts";
@@ -12,12 +11,13 @@ import type { LoadFallback, Loss, TenantRules } from "./types.ts";
 const SAVED_AT_ONCE = 200;
 const LOOK_AGAIN = 50;
 
-/** Between tabs: added entries, ids that are done, the tenant's rules, a new tab asking for them. */
+/** Between tabs: added entries, ids that are done, the tenant's rules, a new tab asking for them, one that cannot wait. */
 interface Message {
   a?: Entry[];
   d?: string[];
   r?: TenantRules | undefined;
   h?: 1;
+  f?: 1;
 }
 
 export type Counts = Record<Loss["outcome"] | "accepted" | "duplicate", number>;
@@ -36,10 +36,8 @@ export interface Delivery {
   offer_(entry: Entry): void;
   /** Consent was withdrawn: nothing that is queued anywhere is sent any more. */
   refuse_(): void;
-  /** The page may be gone in a moment: gives the network what it takes, while everything stays queued. */
-  handOver_(): void;
   /** Tries to deliver now; answers whether everything had its result within the time. */
-  flush_(milliseconds: number): Promise<boolean>;
+  flush_(milliseconds?: number): Promise<boolean>;
 }
 
 export const createDelivery = (
@@ -57,9 +55,10 @@ export const createDelivery = (
   let resign: (() => void) | undefined;
   let running: boolean | undefined;
   let leads = false;
-  let saving = false;
+  let saving: Promise<void> | undefined;
   let rules: TenantRules | undefined;
-  let settledMeanwhile = new Set<string>();
+  /** Since the store is being read. */
+  let settledMeanwhile: Set<string> | undefined;
 
   const tell = (message: Message) => channel?.postMessage(message);
 
@@ -70,7 +69,7 @@ export const createDelivery = (
 
   const forget = (ids: string[]) => {
     if (!ids.length) return;
-    ids.forEach((id) => settledMeanwhile.add(id));
+    ids.forEach((id) => settledMeanwhile?.add(id));
     void store?.((use) => use.remove_(ids));
     tell({ d: ids });
   };
@@ -112,12 +111,12 @@ export const createDelivery = (
     const item = newItem(entry, State.Saving);
     fresh.add(item);
     add(item);
-    queueMicrotask(save);
+    void save();
   };
 
-  const save = async () => {
-    if (saving) return;
-    saving = true;
+  const saveAll = async () => {
+    // What is tracked in one go is stored in one go.
+    await undefined;
     while (running && fresh.size) {
       const items = [...fresh].slice(0, SAVED_AT_ONCE);
       const entries = items.map((item) => item.entry_);
@@ -132,12 +131,14 @@ export const createDelivery = (
       tell({ a: kept });
       sender.pump_();
     }
-    saving = false;
+    saving = undefined;
   };
+
+  const save = () => (saving ??= saveAll());
 
   /** Takes over what other tabs and earlier pages have left, and stores what is not. */
   const adopt = async () => {
-    const settled = (settledMeanwhile = new Set());
+    const settled = (settledMeanwhile = new Set<string>());
     const stored = (await store?.((use) => use.load_())) as Entry[] | undefined;
     if (!stored || !leads) return;
     for (const entry of stored) {
@@ -164,7 +165,7 @@ export const createDelivery = (
     sender.stop_();
   };
 
-  const hear = ({ a = [], d = [], r, h }: Message) => {
+  const hear = ({ a = [], d = [], r, h, f }: Message) => {
     d.forEach(queue.delete_);
     if (r) learn((rules = r));
     if (!leads) return;
@@ -173,6 +174,7 @@ export const createDelivery = (
       tell({ r: rules });
       void adopt();
     }
+    if (f) sender.hurry_();
     sender.pump_();
   };
 
@@ -222,15 +224,11 @@ export const createDelivery = (
       forgetStores(name);
       refused.forEach((item) => lose(idOf(item), "refused", { code: "consent" }));
     },
-    handOver_() {
-      const items = queue.peek_(1_000, KEEPALIVE_BYTES, (item) => !item.handed_);
-      if (!items.length) return;
-      items.forEach((item) => (item.handed_ = true));
-      void handOver(options.batch_url, options.write_key, items).then(({ results_ }) => settle(items, results_ ?? []));
-    },
-    async flush_(milliseconds) {
+    async flush_(milliseconds = 5_000) {
       const end = performance.now() + milliseconds;
       sender.hurry_();
+      // After what was tracked just now: the tab that leads must know of it.
+      void save().then(() => tell({ f: 1 }));
       while (running && queue.count_() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
       return !queue.count_();
     },

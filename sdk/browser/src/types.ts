@@ -169,6 +169,8 @@ export interface AnalyticsClient extends ModuleHost {
   /** Super properties: go with every event from now on. */
   register(properties: Properties): void;
   setConsent(state: ConsentState): void;
+  /** What holds now: the browser's own signal, else the visitor's decision, else `consent` of the configuration. */
+  getConsent(): ConsentState;
   optIn(): void;
   optOut(): void;
   /** Tries to deliver everything now; true when everything has its result within the time, default 5,000 ms. */

@@ -4,7 +4,11 @@ import { LOCAL, SEED, type Store } from "../queue/store.ts";
 import { readLocal, writeLocal } from "../storage.ts";
 import { readSeed } from "./seed.ts";
 
-export const localStore = (name: string): Store => {
+interface LocalStore extends Store {
+  clear_(): Promise<void>;
+}
+
+export const localStore = (name: string): LocalStore => {
   /** Also a key itself: it tells pages that can use IndexedDB that there is something here. */
   const prefix = name + LOCAL;
   const keys = () => Object.keys(localStorage).filter((key) => key.startsWith(prefix) && key !== prefix).sort();
@@ -27,7 +31,7 @@ export const localStore = (name: string): Store => {
   };
 };
 
-export const openLocalStorage = async (name: string): Promise<Store> => {
+export const openLocalStorage = async (name: string): Promise<LocalStore> => {
   const store = localStore(name);
   localStorage.setItem(name + LOCAL, "1"); // throws where nothing can be stored
   const seed = readSeed();

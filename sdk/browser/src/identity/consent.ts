@@ -18,7 +18,7 @@ export const createConsent = (config: AnalyticsConfig, prefix: string): Consent 
   let decided: ConsentState | undefined;
   return {
     state_() {
-      const { globalPrivacyControl, doNotTrack } = navigator as PrivacySignals;
+      const { globalPrivacyControl, doNotTrack } = Object(globalThis.navigator) as PrivacySignals;
       if (config.respect_gpc !== false && globalPrivacyControl) return "denied";
       if (config.respect_dnt !== false && doNotTrack === "1") return "denied";
       return (
@@ -27,7 +27,8 @@ export const createConsent = (config: AnalyticsConfig, prefix: string): Consent 
     },
     decide_(state) {
       decided = state;
-      writeLocal(key, state);
+      // Nothing is stored before consent; without a decision the next page begins the same way.
+      writeLocal(key, config.cookieless && state === "pending" ? undefined : state);
     },
   };
 };

@@ -30,7 +30,6 @@ const inDatabase = (database: IDBDatabase): Store => {
     add_: (entries) => run((events) => entries.forEach((entry) => events.put(entry))),
     remove_: (ids) => run((events) => ids.forEach((id) => events.delete(id))),
     load_: () => run<unknown[]>((events) => events.getAll()),
-    clear_: () => run((events) => events.clear()),
     close_: () => database.close(),
   };
 };

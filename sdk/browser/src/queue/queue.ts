@@ -8,6 +8,8 @@ export const enum State {
   Free,
   /** Sent, no answer yet. */
   Sent,
+  /** Handed over when the page was hidden or left, no answer yet: once is enough. */
+  Handed,
 }
 
 export interface Item {
@@ -16,8 +18,6 @@ export interface Item {
   state_: State;
   /** The durable store has it. */
   saved_: boolean;
-  /** It was handed over when the page was hidden; once is enough. */
-  handed_?: boolean;
 }
 
 export interface Queue {
@@ -68,7 +68,7 @@ export const createQueue = (maxEvents: number, maxBytes_: number): Queue => {
       for (const importance of [0, 1]) {
         for (const item of items.values()) {
           if (items.size <= maxEvents && bytes <= queue.maxBytes_) return evicted;
-          if (item.entry_.p <= importance && item.state_ !== State.Sent) {
+          if (item.entry_.p <= importance && item.state_ < State.Sent) {
             queue.delete_(idOf(item));
             evicted.push(item);
           }

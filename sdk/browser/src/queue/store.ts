@@ -9,9 +9,13 @@ export interface Store {
   remove_(ids: string[]): Promise<unknown>;
   /** Everything, oldest first; what others wrote there is not checked. */
   load_(): Promise<unknown[]>;
-  clear_(): Promise<unknown>;
   close_(): void;
 }
+
+/** Where the first version of this SDK kept its events. */
+export const SEED = "obc_analytics_events";
+/** What follows the name of a queue in localStorage: then the id of an event, or nothing: there may be such keys. */
+export const LOCAL = ":";
 
 /** Deletes what any page has stored; who has it open closes it. */
 export const forgetStores = (name: string): void => {
@@ -26,11 +30,6 @@ export const forgetStores = (name: string): void => {
 
 /** Does something with the store; the answer is undefined when that failed twice. */
 export type StoreUser = <T>(call: (store: Store) => Promise<T>) => Promise<T | undefined>;
-
-/** Where the first version of this SDK kept its events. */
-export const SEED = "obc_analytics_events";
-/** What follows the name of a queue in localStorage: then the id of an event, or nothing: there may be such keys. */
-export const LOCAL = ":";
 
 /** Browsers have been seen to leave a database call unanswered. */
 const PATIENCE = 3_000;

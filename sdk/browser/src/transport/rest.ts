@@ -17,13 +17,14 @@ export interface Answer {
   retryAfter_?: number;
 }
 
-const send = async (url: string, type: string, body: BodyInit, request: RequestInit): Promise<Answer> => {
+const send = async (url: string, body: BodyInit, headers?: Record<string, string>, keepalive?: boolean): Promise<Answer> => {
   try {
     const response = await fetch(url, {
       method: "POST",
       body,
-      ...request,
-      headers: { "Content-Type": type, ...request.headers },
+      headers,
+      keepalive,
+      signal: AbortSignal.timeout(DEADLINE),
     });
     return {
       status_: response.status,
@@ -39,19 +40,16 @@ const send = async (url: string, type: string, body: BodyInit, request: RequestI
 export const post = async (url: string, key: string, items: Item[], load: LoadFallback): Promise<Answer> => {
   const text = `{${wireBatch(items)}}`;
   const [body, headers] = await load().then((file) => file.zip(text)).catch((): Zipped => [text]);
-  return send(url, "application/json", body, {
-    headers: { Authorization: "Bearer " + key, ...headers },
-    signal: AbortSignal.timeout(DEADLINE),
-  });
+  return send(url, body, { "Content-Type": "application/json", Authorization: "Bearer " + key, ...headers });
 };
 
 /**
- * Sends what outlives the page. text/plain and the key in the body: a preflight would not be answered in time. A
- * beacon, where keepalive is missing, tells nobody what came of it.
+ * Sends what outlives the page. As text/plain, which a text is sent as, and with the key in the body: a preflight would
+ * not be answered in time. A beacon, where keepalive is missing, tells nobody what came of it.
  */
 export const handOver = async (url: string, key: string, items: Item[]): Promise<Answer> => {
   const text = `{"key":${JSON.stringify(key)},${wireBatch(items)}}`;
-  if ("keepalive" in Request.prototype) return send(url, "text/plain", text, { keepalive: true });
+  if ("keepalive" in Request.prototype) return send(url, text, undefined, true);
   navigator.sendBeacon(url, text);
   return { status_: 0 };
 };

@@ -3,7 +3,7 @@ import type { Options } from "../options.ts";
 import { mark, type Queue, State } from "../queue/queue.ts";
 import type { LoadFallback, Stats } from "../types.ts";
 import { backoff } from "./backoff.ts";
-import { post } from "./rest.ts";
+import { handOver, KEEPALIVE_BYTES, post } from "./rest.ts";
 import { openSocket, type Socket, type SocketOwner } from "./socket.ts";
 
 /** A frame may have 1 MiB. */
@@ -23,6 +23,8 @@ export interface Sender {
   pump_(): void;
   /** The network is back, or somebody cannot wait: tries at once. */
   hurry_(): void;
+  /** The page may be gone in a moment: gives the network what it takes, while everything stays queued. */
+  handOver_(): Promise<void>;
 }
 
 export const createSender = (
@@ -47,7 +49,7 @@ export const createSender = (
   /** Events of a batch; halved while the server finds batches too big or cannot read them. */
   let limit = batch_size;
 
-  const idle = () => !running || navigator.onLine === false;
+  const idle = () => !(running && navigator.onLine);
 
   const pump = () => {
     if (idle()) return;
@@ -154,5 +156,16 @@ export const createSender = (
     },
     pump_: pump,
     hurry_: hurry,
+    async handOver_() {
+      const items = queue.peek_(1_000, KEEPALIVE_BYTES, (item) => item.state_ < State.Handed);
+      // Whoever asks for a pause gets it in this moment as well.
+      if (pausedUntil > performance.now() || !items.length) return;
+      mark(items, State.Handed);
+      const { results_ = [], retryAfter_ } = await handOver(batch_url, write_key, items);
+      mark(items, State.Free);
+      settled_(items, results_);
+      if (retryAfter_) owner.retry_(retryAfter_);
+      else pump();
+    },
   };
 };

@@ -6,8 +6,8 @@ import type { TenantRules } from "../types.ts";
 const CHECK = 5_000;
 const HEARTBEAT = 30_000;
 const ACK_DEADLINE = 20_000;
-const SILENCE_DEADLINE = 45_000;
-const READY_DEADLINE = 10_000;
+/** For `ready`, and for the answer to a heartbeat. */
+const ANSWER_DEADLINE = 10_000;
 
 export interface Result {
   result: string;
@@ -53,8 +53,9 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
   const sent = new Map<number, { items_: Item[]; at_: number }>();
   let seq = 0;
   let credits = 0;
-  let heard = performance.now();
-  let beat = heard;
+  let beat = performance.now();
+  /** Since when an answer is awaited; NaN = none is. Silence alone says nothing: in a hidden tab, timers may run once a minute. */
+  let asked = beat;
   let leaving = false;
 
   const say = (frame: object) => socket.send(JSON.stringify(frame));
@@ -70,10 +71,10 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
   const timer = setInterval(() => {
     const now = performance.now();
     const [oldest] = sent.values();
-    if (now - heard > (credits ? SILENCE_DEADLINE : READY_DEADLINE) || (oldest && now - oldest.at_ > ACK_DEADLINE)) {
+    if (now - asked > ANSWER_DEADLINE || (oldest && now - oldest.at_ > ACK_DEADLINE)) {
       end();
-    } else if (credits && now - beat >= HEARTBEAT) {
-      beat = now;
+    } else if (now - beat >= HEARTBEAT) {
+      beat = asked = now;
       say({ type: "heartbeat" });
     }
   }, CHECK);
@@ -81,7 +82,6 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
   socket.onopen = () => say({ type: "auth", token });
   socket.onclose = ({ code }) => end(code);
   socket.onmessage = ({ data }) => {
-    heard = performance.now();
     let frame: Frame;
     try {
       frame = JSON.parse(data as string) as Frame;
@@ -92,6 +92,7 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
     const items = sent.get(frame.seq)?.items_;
     if (config) owner.rules_(config);
     credits = frame.credits || credits;
+    if (credits) asked = NaN;
     if (type === "ready") owner.ready_();
     leaving ||= type === "reconnect";
     if (type === "error" && sent.size) {

@@ -57,10 +57,11 @@ test.for([
   ["an object without a prototype", Object.create(null)],
   ["a symbol as message", { message: Symbol("mine") }],
   ["a message that throws", { message: { toString: throws } }],
-])("%s is no error that can be reported, and counted as such", ([, thrown]) => {
+  ["a stack that throws", { stack: { toString: throws } }],
+])("%s is reported without what cannot be text", ([, thrown]) => {
   const client = newClient();
   expect(() => client.trackError(thrown)).not.toThrow();
-  expect(client.getStats()).toMatchObject({ tracked: 1, rejected: 1 });
+  expect(client.getStats()).toMatchObject({ tracked: 1, rejected: 0, storageStats: { eventCount: 1 } });
 });
 
 test("settings that are undefined are none", async () => {
