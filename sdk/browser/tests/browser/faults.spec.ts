@@ -1,6 +1,7 @@
 /** Faults of networks, servers, stores and clocks: nothing tracked is lost, nothing is stored twice. */
 import type { Page } from "@playwright/test";
 import type { Fault } from "./support/proxy.ts";
+import { editStore, storedInBrowser } from "./support/store.ts";
 import { expect, test, type World } from "./support/world.ts";
 
 const REST = { websocket_url: "" };
@@ -148,19 +149,6 @@ test("a store that is cleared mid-run", async ({ world, context }) => {
   await world.everyEventIsAccountedFor();
 });
 
-test("storage that is full", async ({ world, context }) => {
-  const page = await context.newPage();
-  const devtools = await context.newCDPSession(page);
-  await page.goto(world.proxy.url);
-  await devtools.send("Storage.overrideQuotaForOrigin", { origin: world.proxy.url, quotaSize: 10_000 });
-  await context.setOffline(true);
-  await world.begin(page);
-  await world.track(page, 200, { text: "x".repeat(2_000) });
-  await context.setOffline(false);
-  await world.settled(page);
-  await world.everyEventIsAccountedFor(["evicted"]);
-});
-
 const BLOCKED: Record<string, string> = {
   "IndexedDB missing": "delete window.indexedDB; Object.defineProperty(window, 'indexedDB', { value: undefined })",
   "IndexedDB forbidden": "IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError') }",
@@ -227,38 +215,3 @@ test("consent withdrawn mid-queue: nothing more is sent, and what was queued is 
   expect(await world.stats(page)).toMatchObject({ refused: 1, connectionStatus: "disconnected" });
   expect((await world.everyEventIsAccountedFor(["refused"])).size).toBe(10);
 });
-
-/** Records in the SDK's database. */
-const storedInBrowser = (page: Page): Promise<number> =>
-  page.evaluate(async () => {
-    const [info] = (await indexedDB.databases()).filter(({ name }) => name!.startsWith("obc_"));
-    if (!info) return 0;
-    return new Promise<number>((resolve, reject) => {
-      const request = indexedDB.open(info.name!);
-      request.onerror = reject;
-      request.onsuccess = () => {
-        const count = request.result.transaction("events").objectStore("events").count();
-        count.onsuccess = () => {
-          request.result.close();
-          resolve(count.result);
-        };
-      };
-    });
-  });
-
-const editStore = (page: Page, record: object): Promise<void> =>
-  page.evaluate(async (put) => {
-    const [info] = (await indexedDB.databases()).filter(({ name }) => name!.startsWith("obc_"));
-    await new Promise<void>((resolve, reject) => {
-      const request = indexedDB.open(info!.name!);
-      request.onerror = reject;
-      request.onsuccess = () => {
-        const transaction = request.result.transaction("events", "readwrite");
-        transaction.objectStore("events").put(put);
-        transaction.oncomplete = () => {
-          request.result.close();
-          resolve();
-        };
-      };
-    });
-  }, record);

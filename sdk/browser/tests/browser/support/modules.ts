@@ -22,6 +22,10 @@ export const beginWith = async (world: World, page: Page, modules: Modules, conf
   for (const name of Object.keys(modules)) await page.evaluate(`import("/dist/modules/${name}.js").then(() => new Promise((resolve) => setTimeout(resolve)))`);
 };
 
+/** Until the client knows its device and the room there is: it asked for both first. */
+export const deviceIsKnown = (page: Page): Promise<unknown> =>
+  page.evaluate(`import("/dist/device.js").then((file) => file.readDevice(navigator).then(() => file.roomFor(1))).then(() => new Promise((resolve) => setTimeout(resolve)))`);
+
 export const call = (page: Page, method: Method): Promise<unknown> => page.evaluate(`client.${method}()`);
 
 /** What is in PostgreSQL of this page's visitor, once everything that is queued was delivered. */

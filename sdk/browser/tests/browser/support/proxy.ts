@@ -12,8 +12,13 @@ export type Fault =
   | { kind: "hang" | "reset" | "half" | "lose-answers" };
 
 export interface Seen {
+  path: string;
   events: number;
   at: number;
+  /** Of the body, as it came over the wire. */
+  bytes: number;
+  encoding: string | undefined;
+  type: string | undefined;
 }
 
 const dist = new URL("../../../dist/", import.meta.url);
@@ -25,6 +30,8 @@ export class FaultProxy {
   refuseSockets = false;
   /** Batches that came over REST, faults included. */
   readonly batches: Seen[] = [];
+  /** Where WebSockets were asked for, refused ones included. */
+  readonly upgrades: string[] = [];
   hits = 0;
   private readonly links = new Set<Duplex>();
   private readonly server: Server;
@@ -65,8 +72,9 @@ export class FaultProxy {
     const body = await read(request).catch(() => undefined);
     if (!body) return;
     if (request.method === "POST") {
-      const events = countEvents(body, request.headers["content-encoding"]);
-      this.batches.push({ events, at: Date.now() });
+      const { "content-encoding": encoding, "content-type": type } = request.headers;
+      const events = countEvents(body, encoding);
+      this.batches.push({ path, events, at: Date.now(), bytes: body.length, encoding, type });
       if (this.spoilt(response, events)) return;
     }
     const up = httpRequest(this.target, { path: request.url!, method: request.method!, headers: request.headers }, (answer) => {
@@ -100,6 +108,7 @@ export class FaultProxy {
 
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.keep(socket);
+    this.upgrades.push(request.url!);
     if (this.refuseSockets || this.fault?.kind === "status") {
       socket.end("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n");
       return;

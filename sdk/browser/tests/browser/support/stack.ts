@@ -40,6 +40,11 @@ export class Stack {
     while (readNote(this.folder).processes[name] === old) await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
+  /** Stops a process where it is: it takes what it is sent and answers nothing, until it is killed. */
+  pause(name: string): void {
+    process.kill(readNote(this.folder).processes[name]!, "SIGSTOP");
+  }
+
   /** What PostgreSQL answers, one list per row. */
   async ask<Row extends unknown[]>(query: string, ...values: string[]): Promise<Row[]> {
     const dsn = `postgresql://postgres@127.0.0.1:${process.env["OBC_STACK_POSTGRES"]}/analytics`;

@@ -14,6 +14,8 @@ interface Shop {
 export class World {
   readonly eventName = `t_${Math.random().toString(36).slice(2)}`;
   readonly losses: Loss[] = [];
+  /** What was thrown into a page. */
+  readonly problems: string[] = [];
   private readonly numbers = new Map<string, number>();
   private next = 0;
 
@@ -25,6 +27,7 @@ export class World {
 
   async prepare(): Promise<void> {
     await this.context.exposeFunction("noteTracked", (n: number, id: string) => void this.numbers.set(id, n));
+    this.context.on("weberror", (problem) => this.problems.push(problem.error().message));
     await this.context.exposeFunction("noteLost", (loss: Loss) => void this.losses.push(loss));
   }
 
@@ -53,14 +56,14 @@ export class World {
   }
 
   /** Tracks events with new numbers. */
-  async track(page: Page, count = 1, properties: object = {}): Promise<void> {
+  async track(page: Page, count = 1, properties: object = {}, category?: string): Promise<void> {
     const first = this.next;
     this.next += count;
     await page.evaluate(
-      ([name, from, to, more]) => {
-        for (let n = from; n < to; n++) (globalThis as unknown as Shop).client.track(name, { n, ...more });
+      ([name, from, to, more, category]) => {
+        for (let n = from; n < to; n++) (globalThis as unknown as Shop).client.track(name, { n, ...more }, category);
       },
-      [this.eventName, first, this.next, properties] as const,
+      [this.eventName, first, this.next, properties, category] as const,
     );
   }
 
@@ -72,6 +75,16 @@ export class World {
     await expect.poll(async () => (await this.stats(page)).storageStats.eventCount, { timeout: seconds * 1_000 }).toBe(0);
   }
 
+  /** The numbers of the events that were reported as lost, in the order of the reports. */
+  numbersLost(outcome: Loss["outcome"]): (number | undefined)[] {
+    return this.losses.filter((loss) => loss.outcome === outcome).map((loss) => this.numbers.get(loss.event_id));
+  }
+
+  /** The ids of the events that were queued, in the order of their tracking. */
+  trackedIds(): string[] {
+    return [...this.numbers.keys()];
+  }
+
   get tracked(): number {
     return this.next;
   }
@@ -79,6 +92,7 @@ export class World {
   /** Every tracked event is either in PostgreSQL exactly once, or was reported as lost exactly once, for one of these reasons. */
   async everyEventIsAccountedFor(allowed: Loss["outcome"][] = []): Promise<Map<number, number>> {
     const stored = await this.stack.stored(this.eventName);
+    expect(this.problems, "thrown into a page").toEqual([]);
     expect(this.losses.filter((loss) => !allowed.includes(loss.outcome)), "lost for another reason").toEqual([]);
     const lost = new Map<string, number>();
     for (const { event_id } of this.losses) lost.set(event_id, (lost.get(event_id) ?? 0) + 1);
