@@ -32,6 +32,81 @@ test("identity, session and sign-out hold in both tabs, and stay", async ({ worl
   expect(await whose(world, a)).toEqual(after);
 });
 
+test("register in one tab holds in the other, until somebody signs out", async ({ world }) => {
+  const [a, b] = [await world.open(), await world.open()];
+  const propertiesOf = async (page: Page): Promise<object> => {
+    const n = world.tracked;
+    await world.track(page, 1, { own: true });
+    await expect.poll(async () => (await world.stack.stored(world.eventName)).get(n), { timeout: 20_000 }).toBe(1);
+    const query = "SELECT properties::text FROM analytics_events WHERE event_name = $1 AND properties->>'n' = $2";
+    const [[text]] = (await world.stack.ask<[string]>(query, world.eventName, String(n))) as [[string]];
+    const { n: _, ...properties } = JSON.parse(text) as Record<string, unknown>;
+    return properties;
+  };
+  await call(a, "register({ plan: 'pro', theme: 'dark' })");
+  await call(b, "register({ theme: 'light' })");
+  for (const page of [a, b]) expect(await propertiesOf(page)).toEqual({ plan: "pro", theme: "light", own: true });
+  // and a page that is opened again has them
+  await a.reload();
+  await world.begin(a);
+  expect(await propertiesOf(a)).toEqual({ plan: "pro", theme: "light", own: true });
+  await call(a, "reset()");
+  for (const page of [a, b]) expect(await propertiesOf(page)).toEqual({ own: true });
+  await world.everyEventIsAccountedFor();
+});
+
+test("a session that was idle for half an hour in both tabs is a new one in both", async ({ world }) => {
+  const [a, b] = [await world.open(), await world.open()];
+  const first = await whose(world, a);
+  for (const page of [a, b]) await page.clock.setFixedTime(Date.now() + 29 * 60_000);
+  expect(await whose(world, b)).toEqual(first);
+  for (const page of [a, b]) await page.clock.setFixedTime(Date.now() + 60 * 60_000);
+  const later = await whose(world, b);
+  expect(later).toMatchObject({ anonymous_id: first.anonymous_id });
+  expect(later.session_id).not.toBe(first.session_id);
+  expect(await whose(world, a)).toEqual(later);
+});
+
+test("onConfig hears the rules in both tabs, now and at every change, until it is ended", async ({ world }) => {
+  const [a, b] = [await world.open(), await world.open()];
+  const heard = (page: Page) => page.evaluate<string[][]>("heard");
+  for (const page of [a, b]) await page.evaluate("globalThis.heard = []; globalThis.end = client.onConfig((rules) => heard.push(rules.excluded_events))");
+  for (const page of [a, b]) await expect.poll(async () => (await heard(page)).at(-1)).toEqual([]);
+  try {
+    await world.stack.configure({ excluded_events: ["left_out"] });
+    for (const page of [a, b]) await expect.poll(async () => (await heard(page)).at(-1)).toEqual(["left_out"]);
+    // what listens later hears what is known, at once
+    expect(await b.evaluate("new Promise((resolve) => client.onConfig((rules) => resolve(rules.excluded_events)))")).toEqual(["left_out"]);
+    // and what has ended hears nothing more
+    await a.evaluate("end()");
+    const before = await heard(a);
+    await world.stack.configure({ excluded_events: ["left_out", "too"] });
+    await expect.poll(async () => (await heard(b)).at(-1)).toEqual(["left_out", "too"]);
+    await expect.poll(() => a.evaluate("new Promise((resolve) => client.onConfig((rules) => resolve(rules.excluded_events)))")).toEqual(["left_out", "too"]);
+    expect(await heard(a)).toEqual(before);
+  } finally {
+    await world.stack.configure({ excluded_events: [] });
+  }
+});
+
+test("consent that is granted again in one tab is granted in both", async ({ world }) => {
+  const [a, b] = [await world.open({ consent: "denied" }), await world.open({ consent: "denied" })];
+  for (const page of [a, b]) await world.track(page, 2);
+  await call(b, "optIn()");
+  for (const page of [a, b]) await world.track(page, 3);
+  await Promise.all([a, b].map((page) => world.settled(page)));
+  await expect.poll(async () => (await world.stack.stored(world.eventName)).size).toBe(6);
+  await call(a, "optOut()");
+  for (const page of [a, b]) await world.track(page, 1);
+  for (const page of [a, b]) await expect.poll(async () => (await world.stats(page)).connectionStatus).toBe("disconnected");
+  await call(a, "optIn()");
+  for (const page of [a, b]) await world.track(page, 4);
+  await Promise.all([a, b].map((page) => world.settled(page)));
+  await expect.poll(async () => (await world.stack.stored(world.eventName)).size).toBe(14);
+  expect((await world.stats(a)).refused + (await world.stats(b)).refused).toBe(6);
+  await world.everyEventIsAccountedFor(["refused"]);
+});
+
 test("consent that is denied in one tab is denied in both, and each refused event is counted once", async ({ world, context }) => {
   const [a, b] = [await world.open(), await world.open()];
   await context.setOffline(true);

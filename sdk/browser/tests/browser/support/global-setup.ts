@@ -10,6 +10,8 @@ const PORTS = [
   "DEV_POSTGRES", "DEV_REDIS", "GATEWAY", "INGEST_GRPC", "QUERY_GRPC", "TENANT_CONFIG_GRPC", "WORKER_GRPC",
   "GATEWAY_ADMIN", "INGEST_ADMIN", "QUERY_ADMIN", "TENANT_CONFIG_ADMIN", "WORKER_ADMIN",
 ];
+/** So that a batch can be too large for the server. */
+const LARGEST_BATCH = 150;
 const READY_TIMEOUT = 120_000;
 
 const freePort = () =>
@@ -26,6 +28,7 @@ export default async (): Promise<() => Promise<void>> => {
   const folder = mkdtempSync(join(tmpdir(), "obc-sdk-"));
   const ports = await Promise.all(PORTS.map(freePort));
   const settings = Object.fromEntries(PORTS.map((name, at) => [`ANALYTICS_${name}_PORT`, String(ports[at])]));
+  settings["ANALYTICS_MAX_EVENTS_PER_BATCH"] = String(LARGEST_BATCH);
   const log = openSync(join(folder, "output.log"), "a");
   const child = spawn(PYTHON, ["-m", "obc_dev", "run", "--quiet"], {
     env: { ...process.env, ...settings, ANALYTICS_DEV_STATE_DIR: folder },
