@@ -1,7 +1,7 @@
 /** Faults of networks, servers, stores and clocks: nothing tracked is lost, nothing is stored twice. */
 import type { Page } from "@playwright/test";
 import type { Fault } from "./support/proxy.ts";
-import { editStore, storedInBrowser } from "./support/store.ts";
+import { clearStore, editStore, setClock, storedInBrowser } from "./support/store.ts";
 import { expect, test, type World } from "./support/world.ts";
 
 const REST = { websocket_url: "" };
@@ -141,8 +141,7 @@ test("a store that is cleared mid-run", async ({ world, context }) => {
   await context.setOffline(true);
   await world.track(page, 20);
   await expect.poll(() => storedInBrowser(page)).toBe(20);
-  const devtools = await context.newCDPSession(page);
-  await devtools.send("Storage.clearDataForOrigin", { origin: world.proxy.url, storageTypes: "all" });
+  await clearStore(context, page);
   await world.track(page, 20);
   await context.setOffline(false);
   await world.settled(page);
@@ -175,10 +174,7 @@ for (const hours of [-3, 3, 24 * 20]) {
     const page = await world.open();
     await context.setOffline(true);
     await world.track(page, 10);
-    await page.evaluate((by) => {
-      const real = Date.now;
-      Date.now = () => real() + by * 3_600_000;
-    }, hours);
+    await setClock(page, hours);
     await world.track(page, 10);
     await context.setOffline(false);
     await world.settled(page);
