@@ -123,12 +123,12 @@ export const createDelivery = (
       items.forEach((item) => fresh.delete(item));
       const saved = await store?.((use) => use.add_(entries).then(() => true));
       for (const item of items) {
-        item.saved_ = !!saved;
+        // What the tab that sends is told of is its to count, as what is stored is.
+        item.saved_ = saved || (channel && !leads);
         if (item.state_ === State.Saving) item.state_ = State.Free;
       }
-      const kept = entries.filter((entry) => queue.get_(entry.i));
-      forget(entries.filter((entry) => !kept.includes(entry)).map((entry) => entry.i));
-      tell({ a: kept });
+      forget(entries.map((entry) => entry.i).filter((id) => !queue.get_(id)));
+      tell({ a: entries.filter((entry) => queue.get_(entry.i)) });
       sender.pump_();
     }
     saving = undefined;

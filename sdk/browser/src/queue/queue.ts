@@ -17,7 +17,7 @@ export interface Item {
   readonly size_: number;
   state_: State;
   /** The durable store has it. */
-  saved_: boolean;
+  saved_: boolean | undefined;
 }
 
 export interface Queue {

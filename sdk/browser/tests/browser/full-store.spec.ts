@@ -1,7 +1,7 @@
 /** Storage that is full or broken: what goes is the least important and oldest, counted; nothing is thrown into the page. */
 import type { BrowserContext, Page } from "@playwright/test";
 import { deviceIsKnown } from "./support/modules.ts";
-import { limitStorage, storedInBrowser } from "./support/store.ts";
+import { breakStore, limitStorage, storedInBrowser } from "./support/store.ts";
 import { expect, test, type World } from "./support/world.ts";
 
 const TEXT = { text: "x".repeat(2_000) };
@@ -94,4 +94,19 @@ test("a store that breaks mid-run: what is on the disk and what could not get th
   await expect.poll(() => storedInBrowser(page)).toBe(0);
   expect(await world.stats(page)).toMatchObject({ duplicate: 10, accepted: 0 });
   await world.everyEventIsAccountedFor();
+});
+
+test("a follower whose store is broken: what it has told the tab that sends is refused, and counted, once", async ({ world, context }) => {
+  // given two tabs, of which the second sends nothing and can write nothing
+  const [sends, follower] = [await world.open(), await world.open()];
+  await expect.poll(async () => (await world.stats(sends)).connectionStatus).toBe("connected");
+  await breakStore(follower);
+  await context.setOffline(true);
+  await world.track(follower, 5);
+  await expect.poll(async () => (await world.stats(sends)).storageStats.eventCount).toBe(5);
+  // when consent is withdrawn
+  await follower.evaluate("client.optOut()");
+  await expect.poll(async () => (await world.stats(sends)).storageStats.eventCount).toBe(0);
+  await context.setOffline(false);
+  expect((await world.everyEventIsAccountedFor(["refused"])).size).toBe(0);
 });
