@@ -217,12 +217,14 @@ export const createDelivery = (
     pause_: pause,
     offer_: offer,
     refuse_() {
-      const refused = queue.items_().filter((item) => leads || !item.saved_);
+      const refused = queue.items_().filter((item) => leads || !item.saved_).map(idOf);
       queue.items_().map(idOf).forEach(queue.delete_);
       fresh.clear();
+      // Whoever may send next must not count them again, should it hear of that before it hears of consent.
+      tell({ d: refused });
       stop();
       forgetStores(name);
-      refused.forEach((item) => lose(idOf(item), "refused", { code: "consent" }));
+      refused.forEach((id) => lose(id, "refused", { code: "consent" }));
     },
     async flush_(milliseconds = 5_000) {
       const end = performance.now() + milliseconds;

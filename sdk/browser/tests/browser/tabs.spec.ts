@@ -107,6 +107,25 @@ test("consent that is granted again in one tab is granted in both", async ({ wor
   await world.everyEventIsAccountedFor(["refused"]);
 });
 
+test("consent that is denied in the tab that sends: whoever would send next counts nothing again", async ({ world, context }) => {
+  const pages = [await world.open(), await world.open(), await world.open()];
+  const statuses = () => Promise.all(pages.map(async (page) => (await world.stats(page)).connectionStatus));
+  // who hears of it first, the next tab that it may send or that consent is denied, differs
+  for (let round = 1; round <= 5; round++) {
+    await expect.poll(statuses, { timeout: 20_000 }).toContain("connected");
+    const sends = pages[(await statuses()).indexOf("connected")]!;
+    await context.setOffline(true);
+    for (const page of pages) await world.track(page, 10);
+    await expect.poll(async () => (await world.stats(sends)).storageStats.eventCount).toBe(30);
+    await call(sends, "optOut()");
+    for (const page of pages) await expect.poll(async () => (await world.stats(page)).storageStats.eventCount).toBe(0);
+    await context.setOffline(false);
+    await expect.poll(() => world.losses.length).toBeGreaterThanOrEqual(30 * round);
+    await world.everyEventIsAccountedFor(["refused"]);
+    await call(sends, "optIn()");
+  }
+});
+
 test("consent that is denied in one tab is denied in both, and each refused event is counted once", async ({ world, context }) => {
   const [a, b] = [await world.open(), await world.open()];
   await context.setOffline(true);
