@@ -78,3 +78,21 @@ def test_an_ipad_that_asks_for_desktop_pages_stays_an_ipad() -> None:
     correct_device_info(said, MAC)
 
     assert (said["os"], said["os_version"], said["device_type"]) == ("iPadOS", "17.5", "tablet")
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "said", "kept"),
+    [
+        pytest.param(EDGE, {"os": "Windows", "os_version": "11"}, "11", id="frozen"),
+        pytest.param(MAC, {"os": "macOS", "os_version": "14.5"}, "14.5", id="frozen on a Mac"),
+        pytest.param(
+            PIXEL.replace("14; Pixel 8", "10; K"), {"os": "Android", "os_version": "16"}, "16", id="and Android"
+        ),
+        pytest.param(EDGE, {"os": "Linux", "os_version": "6"}, "10", id="of another system"),
+        pytest.param(EDGE, {"os": "Windows"}, "10", id="nothing better is known"),
+        pytest.param(PIXEL, {"os": "Android", "os_version": "16"}, "14", id="not frozen: the string"),
+    ],
+)
+def test_a_version_that_browsers_have_frozen_is_the_clients(user_agent: str, said: dict[str, Any], kept: str) -> None:
+    correct_device_info(said, user_agent)
+    assert said["os_version"] == kept

@@ -23,6 +23,9 @@ _BROWSERS = {
 }
 _SYSTEMS = {"Mac OS X": "macOS", "Mac OS": "macOS", "Chrome OS": "ChromeOS"}
 _DESKTOP_SYSTEMS = frozenset({"Windows", "macOS", "Linux", "Ubuntu", "Fedora", "Debian", "ChromeOS", "FreeBSD"})
+# What browsers have frozen in their strings, whatever they run on: only the client can know more, from Client Hints.
+# https://www.chromium.org/updates/ua-reduction/
+_FROZEN_VERSIONS = {"Windows": "10", "macOS": "10.15", "Android": "10"}
 _TABLET_FAMILIES = ("iPad", "Kindle")
 
 
@@ -62,8 +65,10 @@ def correct_device_info(device_info: dict[str, Any], user_agent: str) -> None:
         device_info["browser"] = device.browser
         _set_or_drop(device_info, "browser_version", device.browser_version)
     if device.os:
+        frozen = device.os_version == _FROZEN_VERSIONS.get(device.os)
+        if not (frozen and device_info.get("os") == device.os and device_info.get("os_version")):
+            _set_or_drop(device_info, "os_version", device.os_version)
         device_info["os"] = device.os
-        _set_or_drop(device_info, "os_version", device.os_version)
     if device.device_type:
         device_info["device_type"] = device.device_type
 
