@@ -10,7 +10,7 @@ import orjson
 from google.protobuf import message_factory
 
 from obc.query.v1 import query_service_pb2
-from obc_gateway.transcoding.decoding import merge_body
+from obc_common.transcoding.decoding import merge_body
 from obc_gateway.transcoding.encoding import encode_message
 from obc_query.insights.insight import AnyInsight
 from obc_query.projection.writer import insert_rows, missing_rows

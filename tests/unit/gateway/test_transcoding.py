@@ -18,9 +18,9 @@ from obc.query.v1 import filter_pb2, metrics_pb2, stored_event_pb2
 from obc.tenant_config.v1 import config_pb2
 from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
 from obc_common.errors import InvalidArgument
-from obc_gateway.transcoding.decoding import merge_body, merge_path, merge_query, parse_object, refuse_query
+from obc_common.transcoding.decoding import merge_body, merge_path, merge_query, parse_object, refuse_query
+from obc_common.transcoding.names import enum_text, enum_type, is_raw_json, json_key, message_type
 from obc_gateway.transcoding.encoding import encode_message
-from obc_gateway.transcoding.names import enum_text, enum_type, is_raw_json, json_key, message_type
 from obc_gateway.transcoding.routes import PUBLIC_SERVICES
 
 MESSAGES = [

@@ -13,6 +13,7 @@ from obc.query.v1 import live_pb2
 from obc_common.clients import QueryClient
 from obc_common.context import Principal
 from obc_common.errors import Unavailable
+from obc_common.transcoding.decoding import merge_query
 from obc_gateway.live.feed import LiveFeed, Update
 from obc_gateway.live.relay import relay
 from obc_gateway.rest.unary import ApiAccess
@@ -21,7 +22,6 @@ from obc_gateway.sockets.admission import SocketAdmission
 from obc_gateway.sockets.close_codes import Ending
 from obc_gateway.sockets.peer import PeerGoneError
 from obc_gateway.sockets.watch import ConnectionWatch
-from obc_gateway.transcoding.decoding import merge_query
 
 WatchFor = Callable[[Principal], ConnectionWatch]
 

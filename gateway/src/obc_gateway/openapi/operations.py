@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from obc_common.transcoding.names import json_key
 from obc_gateway.openapi.schemas import SchemaBook
 from obc_gateway.rest.router import takes_batches
-from obc_gateway.transcoding.names import json_key
 from obc_gateway.transcoding.routes import Route
 
 Operation = dict[str, Any]

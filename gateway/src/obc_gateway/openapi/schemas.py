@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from obc_gateway.transcoding.names import enum_text, enum_type, is_raw_json, json_key, message_type
+from obc_common.transcoding.names import enum_text, enum_type, is_raw_json, json_key, message_type
 
 Schema = dict[str, Any]
 

@@ -5,13 +5,13 @@ from aiohttp import web
 from obc_common.clients import ServiceClient
 from obc_common.context import Principal
 from obc_common.ratelimit import RateLimiter
+from obc_common.transcoding.decoding import merge_body, merge_path, merge_query, parse_object, refuse_query
 from obc_gateway.access import credentials
 from obc_gateway.access.callers import Callers
 from obc_gateway.access.checks import check_tenant
 from obc_gateway.bodies.budget import BodyBudget
 from obc_gateway.bodies.reading import JSON, read_body
 from obc_gateway.edge.request_info import RequestReader
-from obc_gateway.transcoding.decoding import merge_body, merge_path, merge_query, parse_object, refuse_query
 from obc_gateway.transcoding.encoding import encode_message
 from obc_gateway.transcoding.routes import Route
 

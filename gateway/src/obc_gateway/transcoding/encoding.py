@@ -16,7 +16,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from obc_gateway.transcoding.names import enum_text, enum_type, is_raw_json, json_key, message_type
+from obc_common.transcoding.names import enum_text, enum_type, is_raw_json, json_key, message_type
 
 # Above this a double no longer holds every integer, so "integral" says nothing about the value that was meant.
 _EXACT_DOUBLE = 2**53

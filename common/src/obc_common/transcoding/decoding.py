@@ -12,7 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from obc_common.errors import InvalidArgument
-from obc_gateway.transcoding.names import enum_text, enum_type, fields_by_key, is_raw_json
+from obc_common.transcoding.names import enum_text, enum_type, fields_by_key, is_raw_json
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}\Z", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
