@@ -143,6 +143,8 @@ COVERED: dict[int, tuple[str, ...]] = {
         "unit/query/test_buckets_and_ranges.py::test_more_than_ten_thousand_buckets_are_refused",
     ),
     44: (
+        "component/query/saved/test_saved_insights.py::test_line_44_another_tenants_things_are_not_there",
+        "component/query/saved/test_saved_dashboards.py::test_line_44_another_tenants_dashboard_is_not_there",
         f"{_KEYS}::test_another_tenants_key_is_not_found",
         f"{_LINES}::test_line_44_another_tenants_things_are_not_there",
     ),

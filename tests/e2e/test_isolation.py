@@ -11,7 +11,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from obc_gateway.transcoding.routes import INGEST, PUBLIC_SERVICES, QUERY
+from obc_gateway.transcoding.routes import INGEST, PUBLIC_SERVICES, QUERY, SAVED
 from tests.support.eventually import eventually
 from tests.support.isolation.table import OPERATOR, PUBLIC, TABLE, Row
 from tests.support.isolation.world import MARK, World, isolation_world
@@ -68,7 +68,7 @@ async def test_every_credential_reaches_its_own_tenant_only_and_only_with_the_ri
     for credential in world.credentials:
         for target in _targets(name, row):
             expected = _expected(row, name, credential, target)
-            status = await _status(world, name, row, credential, target, uses_up_a_key=expected == 200)
+            status = await _status(world, name, row, credential, target, uses_it_up=expected == 200)
             if status != expected:
                 wrong.append(f"{credential} on {target}: {status} instead of {expected}")
     assert not wrong
@@ -125,6 +125,8 @@ def _targets(name: str, row: Row) -> list[str]:
         return ["own"]
     if "{key_id}" in name and "{tenant_id}" in name:
         return ["own", "other", "other's key here"]
+    if "{insight_id}" in name or "{dashboard_id}" in name:
+        return ["own", "header", "other's saved"]
     if "{key_id}" in name:
         return ["own", "other's key here"]
     return ["own", "other"] if "{tenant_id}" in name else ["own", "header"]
@@ -151,19 +153,20 @@ def _operator_in_tenant(target: str) -> int:
     return 404 if target == "other's key here" else 200
 
 
-async def _status(
-    world: World, name: str, row: Row, credential: str, target: str, *, uses_up_a_key: bool = False
-) -> int:
+async def _status(world: World, name: str, row: Row, credential: str, target: str, *, uses_it_up: bool = False) -> int:
     """Calls a route; checks that the answer shows nothing of the other tenant, unless an operator asks."""
     method, path = name.split(" ")
     # An operator may; what it may change is not the other tenant, which must stay as it is.
     named = world.other if target == "other" and credential != "operator" else world.own
     key_id = world.own_key_id
-    if "{key_id}" in name and uses_up_a_key:
+    saved = world.other_saved if target.startswith("other") else world.own_saved
+    if "/v1/saved/" in name and "{" in name and uses_it_up:
+        saved = await world.throwaway_saved()
+    if "{key_id}" in name and uses_it_up:
         key_id = await world.throwaway_key()
     elif target.startswith("other"):
         key_id = world.other_key_id
-    path = path.format(tenant_id=named.tenant_id, key_id=key_id, issuer_id=_ISSUER_NOBODY_HAS)
+    path = path.format(tenant_id=named.tenant_id, key_id=key_id, issuer_id=_ISSUER_NOBODY_HAS, **saved)
     headers = {"Content-Type": row.content_type}
     text = world.credentials[credential]
     if text is not None and row.kind != "ws":
@@ -210,7 +213,7 @@ async def _grpc_code(
     extra: tuple[tuple[str, str], ...] = (),
 ) -> grpc.StatusCode:
     service = method.containing_service.full_name
-    setting = {INGEST: "INGEST", QUERY: "QUERY"}.get(service, "TENANT_CONFIG")
+    setting = {INGEST: "INGEST", QUERY: "QUERY", SAVED: "QUERY"}.get(service, "TENANT_CONFIG")
     address = f"127.0.0.1:{stack.ports[f'ANALYTICS_{setting}_GRPC_PORT']}"
     metadata = extra if credential is None else (("authorization", f"Bearer {credential}"), *extra)
     request = message_factory.GetMessageClass(method.input_type)()

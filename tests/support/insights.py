@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from google.protobuf import message_factory
 
-from obc.query.v1 import query_service_pb2
 from obc_common.transcoding.decoding import merge_body
 from obc_gateway.transcoding.encoding import encode_message
 from obc_query.insights.insight import AnyInsight
+from obc_query.insights.registry import request_type
 from obc_query.projection.writer import insert_rows, missing_rows
 from obc_query.schema import EVENTS_COLUMNS, ensure_tables
 from obc_query.warehouse import Handle
@@ -60,7 +59,7 @@ class InsightDesk:
 
         Raises InvalidArgument as the service does.
         """
-        request = _request_type(insight)()
+        request = request_type(insight)()
         merge_body(request, body)
         question = insight.read(request, now_ms)
         async with self.model.asking(tenant_id) as asker:
@@ -75,11 +74,6 @@ def open_desk(model: ReadModel) -> InsightDesk:
     handle = model.warehouse.connect()
     ensure_tables(handle)
     return InsightDesk(model, handle)
-
-
-def _request_type(insight: AnyInsight) -> Any:
-    method = query_service_pb2.DESCRIPTOR.services_by_name["QueryService"].methods_by_name[insight.name]
-    return message_factory.GetMessageClass(method.input_type)
 
 
 def _lines(tenant_id: str, events: Iterable[Stored]) -> bytes:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from redis.asyncio import Redis
 
-from obc.query.v1 import query_service_pb2_grpc
-from obc_common.clients import QueryClient
+from obc.query.v1 import query_service_pb2_grpc, saved_service_pb2_grpc
+from obc_common.clients import QueryClient, SavedClient
 from obc_common.context import Principal
 from obc_common.health import HealthRegistry
 from obc_common.identity import IDENTITY_HEADER, IdentityMinter, IdentityVerifier
@@ -16,9 +16,11 @@ from obc_common.server import GrpcServer
 from obc_common.tasks import background
 from obc_common.tenant_state import TenantRules
 from obc_query.answer_cache import AnswerCache
-from obc_query.app import SERVICE
+from obc_query.app import SAVED_SERVICE, SERVICE
 from obc_query.cached_answers import CachedAnswers
 from obc_query.live.hub import LiveHub
+from obc_query.saved.servicer import SavedServicer
+from obc_query.saved.shelf import Shelf
 from obc_query.servicer import QueryServicer
 from obc_query.settings import Settings
 from obc_query.warehouse import Warehouse
@@ -80,6 +82,7 @@ class QueryService:
     """A running service. `model` is what it reads from; its projector runs in the background."""
 
     client: QueryClient
+    saved: SavedClient
     model: ReadModel
     hub: LiveHub
     rules: HandRules
@@ -102,7 +105,7 @@ async def run_query_service(warehouse: Warehouse, dsn: str, redis_url: str) -> A
     rules = HandRules()
     async with open_read_model(warehouse, dsn) as model:
         health = HealthRegistry(model.clock)
-        verifier = IdentityVerifier(_SECRET, SERVICE)
+        verifier = IdentityVerifier(_SECRET, (SERVICE, SAVED_SERVICE))
         server = GrpcServer(settings, service="query", authenticator=_InternalOnly(verifier), health=health, port=0)
         hub = LiveHub(
             redis, model.askers, model.freshness, model.clock, lambda: [], queue_messages=4, snapshot_seconds=0.1
@@ -121,13 +124,23 @@ async def run_query_service(warehouse: Warehouse, dsn: str, redis_url: str) -> A
             draining=server.draining,
         )
         server.add(query_service_pb2_grpc.add_QueryServiceServicer_to_server, servicer, SERVICE)
+        saved = SavedServicer(
+            insights=Shelf("insight", 1000, model.pool, model.clock),
+            dashboards=Shelf("dashboard", 200, model.pool, model.clock),
+            clock=model.clock,
+            page_token_secret=_SECRET,
+        )
+        server.add(saved_service_pb2_grpc.add_SavedServiceServicer_to_server, saved, SAVED_SERVICE)
         async with background({"projector": model.projector().run, "live": hub.feed.run}):
             await server.start()
-            client = QueryClient(f"127.0.0.1:{server.port}", IdentityMinter(_SECRET, "test"))
+            minter = IdentityMinter(_SECRET, "test")
+            client = QueryClient(f"127.0.0.1:{server.port}", minter)
+            saved_client = SavedClient(f"127.0.0.1:{server.port}", minter)
             try:
                 await eventually(lambda: model.freshness.caught_up, timeout=20)
-                yield QueryService(client, model, hub, rules, server)
+                yield QueryService(client, saved_client, model, hub, rules, server)
             finally:
                 await client.close()
+                await saved_client.close()
                 await server.stop()
     await redis.aclose()

@@ -6,7 +6,7 @@ import grpc
 
 _RETRIES = {
     # Only what is safe to repeat: ingest is idempotent by event_id, questions change nothing. Writes to TenantConfig
-    # are never repeated by the transport.
+    # and to SavedService are never repeated by the transport.
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {

@@ -10,6 +10,7 @@ from obc.ingest.v1 import ingest_service_pb2 as ingest_pb
 from obc.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from obc.query.v1 import dashboard_pb2, live_pb2, metrics_pb2, stored_event_pb2
 from obc.query.v1 import query_service_pb2_grpc as query_grpc
+from obc.query.v1 import saved_service_pb2_grpc as saved_grpc
 from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
 from obc.tenant_config.v1 import tenant_config_service_pb2_grpc as tenant_grpc
 from obc_common.channels import open_channel
@@ -175,6 +176,19 @@ class QueryClient(ServiceClient):
     ) -> grpc.aio.UnaryStreamCall[live_pb2.StreamLiveRequest, live_pb2.StreamLiveResponse]:
         """Opens the live feed; the caller cancels it. A feed has no deadline."""
         return self._stream_service.StreamLive(request, metadata=self._metadata(principal, None))
+
+
+class SavedClient(ServiceClient):
+    """Client of obc.query.v1.SavedService, which the Query process serves beside its questions."""
+
+    service = "obc.query.v1.SavedService"
+
+    def __init__(self, address: str, identity: IdentityMinter) -> None:
+        super().__init__(address, identity)
+        self._service: saved_grpc.SavedServiceAsyncStub = saved_grpc.SavedServiceStub(self._unary)
+
+    def _stub(self) -> object:
+        return self._service
 
 
 class TenantConfigClient(ServiceClient):

@@ -45,6 +45,8 @@ _HTTP_BY_REASON: Mapping[str, int] = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "BODY_TIMEOUT": 408,
     "METHOD_NOT_ALLOWED": 405,
+    "INSIGHT_IN_USE": 409,
+    "INSIGHT_DELETED": 409,
 }
 
 

@@ -4,6 +4,7 @@ The gateway authenticates a browser or a key once and passes the result on; a se
 suite's processes hold the secret. HS256 (RFC 7518) with a fixed algorithm, audience and 60 s of life.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jwt
@@ -68,9 +69,15 @@ class IdentityMinter:
 
 
 class IdentityVerifier:
-    """Checks identities addressed to one service; a token that was checked is remembered until it ends."""
+    """Checks identities addressed to a service; a token that was checked is remembered until it ends.
 
-    def __init__(self, secret: str, audience: str, clock: Clock | None = None) -> None:
+    Args:
+        secret: of the suite.
+        audience: name of the service, or the names of all services of the process.
+        clock: time.
+    """
+
+    def __init__(self, secret: str, audience: str | Sequence[str], clock: Clock | None = None) -> None:
         self._secret = secret
         self._audience = audience
         self._clock = clock or SystemClock()

@@ -106,6 +106,16 @@ async def tenant_transaction(pool: Pool, tenant_id: str, *, readonly: bool = Fal
 
 
 @asynccontextmanager
+async def tenant_write_transaction(pool: Pool, tenant_id: str) -> AsyncIterator[Connection]:
+    """The same for a role whose transactions are read-only unless they say otherwise: this one says it."""
+    async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
+        # Before anything else: once a statement has looked at the data, PostgreSQL refuses it.
+        await connection.execute("SET TRANSACTION READ WRITE")
+        await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+        yield connection
+
+
+@asynccontextmanager
 async def all_tenants_transaction(pool: Pool, *, readonly: bool = False) -> AsyncIterator[Connection]:
     """A transaction of the suite itself or of an operator, which sees every tenant."""
     async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction(readonly=readonly):

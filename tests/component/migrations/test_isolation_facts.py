@@ -160,6 +160,9 @@ async def test_query_sees_its_tenant_also_when_it_forgets_to_ask_for_it(filled: 
         "SELECT * FROM hash_salts",
         "SELECT * FROM api_keys",
         "SELECT * FROM tenants",
+        "UPDATE saved_versions SET name = 'x'",
+        "UPDATE saved_items SET tenant_id = gen_random_uuid()",
+        "UPDATE saved_items SET created_by = 'x'",
     ],
 )
 async def test_who_reads_events_only_reads_events(filled: str, role: str, statement: str) -> None:

@@ -52,6 +52,14 @@ _INSIGHT = Row("query", lambda world: {}, operator=403)
 _PATCH = Row("config", lambda world: {"config": {"sampling_rate": 1}}, operator=400)
 _REVERT = Row("config", lambda world: {"version": 1}, operator=400)
 _CREATE_KEY = Row("admin", lambda world: {"kind": "write"}, operator=400)
+_SAVED = Row("query", operator=403)
+_SAVED_RESTORE = Row("query", lambda world: {}, operator=403)
+_INSIGHT_CREATE = Row("query", lambda world: {"name": str(uuid.uuid4()), "kind": "sessions"}, operator=403)
+_INSIGHT_UPDATE = Row(
+    "query", lambda world: {"expected_version": 1, "name": str(uuid.uuid4()), "kind": "sessions"}, operator=403
+)
+_DASHBOARD_CREATE = Row("query", lambda world: {"name": str(uuid.uuid4())}, operator=403)
+_DASHBOARD_UPDATE = Row("query", lambda world: {"expected_version": 1, "name": str(uuid.uuid4())}, operator=403)
 _SOCKET = Row("ingest", kind="ws", operator=403)
 
 TABLE: dict[str, Row] = {
@@ -60,6 +68,20 @@ TABLE: dict[str, Row] = {
     "POST /v1/insights/trends": Row("query", lambda world: {"series": [{}]}, operator=403),
     "POST /v1/insights/retention": _INSIGHT,
     "POST /v1/insights/lifecycle": _INSIGHT,
+    "POST /v1/saved/insights": _INSIGHT_CREATE,
+    "GET /v1/saved/insights": _SAVED,
+    "GET /v1/saved/insights/{insight_id}": _SAVED,
+    "PUT /v1/saved/insights/{insight_id}": _INSIGHT_UPDATE,
+    "DELETE /v1/saved/insights/{insight_id}": _SAVED,
+    "POST /v1/saved/insights/{insight_id}:restore": _SAVED_RESTORE,
+    "GET /v1/saved/insights/{insight_id}/versions": _SAVED,
+    "POST /v1/saved/dashboards": _DASHBOARD_CREATE,
+    "GET /v1/saved/dashboards": _SAVED,
+    "GET /v1/saved/dashboards/{dashboard_id}": _SAVED,
+    "PUT /v1/saved/dashboards/{dashboard_id}": _DASHBOARD_UPDATE,
+    "DELETE /v1/saved/dashboards/{dashboard_id}": _SAVED,
+    "POST /v1/saved/dashboards/{dashboard_id}:restore": _SAVED_RESTORE,
+    "GET /v1/saved/dashboards/{dashboard_id}/versions": _SAVED,
     "POST /v1/events:batch": _BATCH,
     "POST /api/analytics/batch": _BATCH,
     "GET /api/analytics/events": _EVENTS,

@@ -30,6 +30,8 @@ _TABLES = {
     "analytics_events": "tenant_id",
     "event_ids": "tenant_id",
     "bad_rows": "tenant_id",
+    "saved_items": "tenant_id",
+    "saved_versions": "tenant_id",
 }
 
 
@@ -41,6 +43,7 @@ class World:
         own: the tenant whose credentials are used.
         other: the tenant that must not be touched.
         own_key_id, other_key_id: a live key of each.
+        own_saved, other_saved: a saved insight and a dashboard of each, by their variable in paths.
         credentials: by kind; None = none at all.
         jwks_url: of an issuer that may be registered.
     """
@@ -50,6 +53,8 @@ class World:
     other: Tenant
     own_key_id: str
     other_key_id: str
+    own_saved: Mapping[str, str]
+    other_saved: Mapping[str, str]
     credentials: Mapping[str, str | None]
     jwks_url: str
 
@@ -59,6 +64,10 @@ class World:
             key = await api.post(f"/v1/tenants/{self.own.tenant_id}/keys", {"kind": "write"})
         key_id: str = key["key"]["key_id"]
         return key_id
+
+    async def throwaway_saved(self) -> Mapping[str, str]:
+        """A new saved insight and dashboard of the own tenant."""
+        return await _saved(self.product, self.own, str(uuid.uuid4()))
 
     async def others_state(self) -> dict[str, str | None]:
         """A digest of every row of the other tenant, by table."""
@@ -95,9 +104,20 @@ async def isolation_world(product: Product) -> AsyncIterator[World]:
             other,
             own_key["key"]["key_id"],
             other_key["key"]["key_id"],
+            await _saved(product, own, "own"),
+            await _saved(product, other, MARK),
             {**credentials, "write": own.write_key, "operator": product.operator_key, "none": None},
             jwks_url,
         )
+
+
+async def _saved(product: Product, tenant: Tenant, name: str) -> Mapping[str, str]:
+    async with Api(product.url, tenant.secret_key) as api:
+        request = {"filter": {"field": "user_id", "op": "eq", "values": [name]}}
+        insight = await api.post("/v1/saved/insights", {"name": name, "kind": "sessions", "request": request})
+        insight_id: str = insight["insight"]["insight_id"]
+        dashboard = await api.post("/v1/saved/dashboards", {"name": name, "description": name})
+    return {"insight_id": insight_id, "dashboard_id": dashboard["dashboard"]["dashboard_id"]}
 
 
 async def _keys(operator: Api, own: Tenant) -> dict[str, str | None]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obc.ingest.v1 import ingest_service_pb2
-from obc.query.v1 import filter_pb2, metrics_pb2, stored_event_pb2
+from obc.query.v1 import filter_pb2, metrics_pb2, saved_service_pb2, stored_event_pb2
 from obc.tenant_config.v1 import config_pb2
 from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
 from obc_common.errors import InvalidArgument
@@ -264,3 +264,12 @@ def test_lines_1_12_13_14_16_bodies_that_are_no_object(body: bytes, reason: str)
 
 def test_an_empty_body_is_an_empty_object() -> None:
     assert parse_object(b" \n") == {}
+
+
+def test_embedded_json_that_is_too_deep_to_be_written_is_refused() -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(300):
+        nested = {"a": nested}
+    with pytest.raises(InvalidArgument) as refused:
+        merge_body(saved_service_pb2.CreateSavedInsightRequest(), {"request": nested})
+    assert (refused.value.reason, refused.value.field) == ("TOO_DEEP", "request")

@@ -149,7 +149,10 @@ def _from_json(field: FieldDescriptor, value: Any, path: str) -> Any:
     if is_raw_json(field):
         if not isinstance(value, dict):
             raise _bad(path, "an object")
-        return orjson.dumps(value)
+        try:
+            return orjson.dumps(value)
+        except orjson.JSONEncodeError as error:  # it reads deeper than it writes
+            raise InvalidArgument("TOO_DEEP", f"{path} has too many levels.", field=path) from error
     kind = field.cpp_type
     if kind == FieldDescriptor.CPPTYPE_BOOL:
         if not isinstance(value, bool):

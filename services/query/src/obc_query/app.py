@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from obc.query.v1 import query_service_pb2_grpc
+from obc.query.v1 import query_service_pb2_grpc, saved_service_pb2_grpc
 from obc_common.admin import admin_server
 from obc_common.authentication import CredentialAuthenticator
 from obc_common.clients import TenantConfigClient
@@ -30,11 +30,14 @@ from obc_query.identity.directory import LinkDirectory
 from obc_query.live.hub import LiveHub
 from obc_query.projection.projector import Projector
 from obc_query.retention import ReadModelRetention
+from obc_query.saved.servicer import SavedServicer
+from obc_query.saved.shelf import Shelf
 from obc_query.servicer import QueryServicer
 from obc_query.settings import Settings
 from obc_query.warehouse import Warehouse
 
 SERVICE = "obc.query.v1.QueryService"
+SAVED_SERVICE = "obc.query.v1.SavedService"
 _REDIS_TIMEOUT = 2.0
 
 
@@ -71,7 +74,8 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         directory = TenantDirectory(tenant_config, clock, "query")
         jwt_verifier = JwtVerifier(directory.issuers, clock)
         stack.push_async_callback(jwt_verifier.close)
-        authenticator = CredentialAuthenticator(directory, jwt_verifier, IdentityVerifier(secret, SERVICE, clock))
+        identities = IdentityVerifier(secret, (SERVICE, SAVED_SERVICE), clock)
+        authenticator = CredentialAuthenticator(directory, jwt_verifier, identities)
 
         freshness = Freshness(clock)
         projector = Projector(
@@ -120,6 +124,13 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             draining=server.draining,
         )
         server.add(query_service_pb2_grpc.add_QueryServiceServicer_to_server, servicer, SERVICE)
+        saved = SavedServicer(
+            insights=Shelf("insight", settings.saved_insights_per_tenant, pool, clock),
+            dashboards=Shelf("dashboard", settings.saved_dashboards_per_tenant, pool, clock),
+            clock=clock,
+            page_token_secret=secret,
+        )
+        server.add(saved_service_pb2_grpc.add_SavedServiceServicer_to_server, saved, SAVED_SERVICE)
 
         async def check_rules() -> None:
             if not directory.is_ready():

@@ -41,6 +41,12 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
     read_model_retention_seconds: float = Field(
         3600.0, gt=0, description="Pause between two removals of expired events from the read model."
     )
+    saved_insights_per_tenant: int = Field(
+        1000, ge=1, description="Saved insights of one tenant; deleted ones do not count."
+    )
+    saved_dashboards_per_tenant: int = Field(
+        200, ge=1, description="Saved dashboards of one tenant; deleted ones do not count."
+    )
     live_queue_messages: int = Field(
         64, ge=1, description="Messages kept for a slow live subscriber; the oldest are dropped and counted."
     )

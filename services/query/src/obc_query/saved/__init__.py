@@ -1,0 +1,1 @@
+"""Saved insights and saved dashboards: kept in PostgreSQL, with every version."""

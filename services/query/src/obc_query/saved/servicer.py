@@ -1,0 +1,198 @@
+"""SavedService on the wire: messages to contents and back, and the rights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from obc.query.v1 import saved_service_pb2 as pb
+from obc.query.v1 import saved_service_pb2_grpc as pb_grpc
+from obc_common.clock import Clock
+from obc_common.context import current_principal
+from obc_query.saved.codec import dashboard_message, insight_message
+from obc_query.saved.model import Content
+from obc_query.saved.pages import ListPager, Pager
+from obc_query.saved.reading import check_kind, dashboard_content, insight_content
+from obc_query.saved.shelf import Shelf
+
+_SCOPE = "query"
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedServicer(pb_grpc.SavedServiceServicer):
+    """obc.query.v1.SavedService. What each method does and answers is in the proto.
+
+    Attributes:
+        insights: the saved insights.
+        dashboards: the saved dashboards.
+        clock: time.
+        page_token_secret: signs page tokens.
+    """
+
+    insights: Shelf
+    dashboards: Shelf
+    clock: Clock
+    page_token_secret: str
+
+    async def CreateSavedInsight(
+        self, request: pb.CreateSavedInsightRequest, context: _Context
+    ) -> pb.CreateSavedInsightResponse:
+        tenant_id, actor = _caller()
+        insight = await self.insights.create(tenant_id, self._insight_content(request), actor)
+        return pb.CreateSavedInsightResponse(insight=insight_message(insight))
+
+    async def ListSavedInsights(
+        self, request: pb.ListSavedInsightsRequest, context: _Context
+    ) -> pb.ListSavedInsightsResponse:
+        tenant_id, _ = _caller()
+        pager = ListPager(
+            self.page_token_secret,
+            "ListSavedInsights",
+            tenant_id,
+            state=request.state,
+            order=request.order,
+            kind=check_kind(request.kind),
+            size=request.page_size,
+            token=request.page_token,
+        )
+        insights, token = pager.page(await self.insights.list_page(tenant_id, pager.question))
+        return pb.ListSavedInsightsResponse(
+            insights=[insight_message(insight) for insight in insights], next_page_token=token
+        )
+
+    async def GetSavedInsight(
+        self, request: pb.GetSavedInsightRequest, context: _Context
+    ) -> pb.GetSavedInsightResponse:
+        tenant_id, _ = _caller()
+        insight, _ = await self.insights.get(tenant_id, request.insight_id, request.version)
+        return pb.GetSavedInsightResponse(insight=insight_message(insight))
+
+    async def UpdateSavedInsight(
+        self, request: pb.UpdateSavedInsightRequest, context: _Context
+    ) -> pb.UpdateSavedInsightResponse:
+        tenant_id, actor = _caller()
+        insight = await self.insights.update(
+            tenant_id, request.insight_id, request.expected_version, self._insight_content(request), actor
+        )
+        return pb.UpdateSavedInsightResponse(insight=insight_message(insight))
+
+    async def DeleteSavedInsight(
+        self, request: pb.DeleteSavedInsightRequest, context: _Context
+    ) -> pb.DeleteSavedInsightResponse:
+        tenant_id, actor = _caller()
+        insight = await self.insights.delete(tenant_id, request.insight_id, request.expected_version, actor)
+        return pb.DeleteSavedInsightResponse(insight=insight_message(insight))
+
+    async def RestoreSavedInsight(
+        self, request: pb.RestoreSavedInsightRequest, context: _Context
+    ) -> pb.RestoreSavedInsightResponse:
+        tenant_id, _ = _caller()
+        insight = await self.insights.restore(tenant_id, request.insight_id)
+        return pb.RestoreSavedInsightResponse(insight=insight_message(insight))
+
+    async def ListSavedInsightVersions(
+        self, request: pb.ListSavedInsightVersionsRequest, context: _Context
+    ) -> pb.ListSavedInsightVersionsResponse:
+        tenant_id, _ = _caller()
+        binding = ["ListSavedInsightVersions", tenant_id, request.insight_id]
+        pager = Pager(self.page_token_secret, binding, request.page_size, request.page_token)
+        before = None if pager.position is None else int(pager.position[0])
+        found = await self.insights.list_versions(tenant_id, request.insight_id, before, pager.limit)
+        versions, token = pager.page(found, lambda item: [item.version])
+        return pb.ListSavedInsightVersionsResponse(
+            versions=[insight_message(version) for version in versions], next_page_token=token
+        )
+
+    def _insight_content(self, request: pb.CreateSavedInsightRequest | pb.UpdateSavedInsightRequest) -> Content:
+        return insight_content(
+            request.name, request.description, request.kind, request.request_json, self.clock.now_ms()
+        )
+
+    async def CreateSavedDashboard(
+        self, request: pb.CreateSavedDashboardRequest, context: _Context
+    ) -> pb.CreateSavedDashboardResponse:
+        tenant_id, actor = _caller()
+        dashboard = await self.dashboards.create(tenant_id, self._dashboard_content(request), actor)
+        return pb.CreateSavedDashboardResponse(dashboard=dashboard_message(dashboard))
+
+    async def ListSavedDashboards(
+        self, request: pb.ListSavedDashboardsRequest, context: _Context
+    ) -> pb.ListSavedDashboardsResponse:
+        tenant_id, _ = _caller()
+        pager = ListPager(
+            self.page_token_secret,
+            "ListSavedDashboards",
+            tenant_id,
+            state=request.state,
+            order=request.order,
+            kind="",
+            size=request.page_size,
+            token=request.page_token,
+        )
+        dashboards, token = pager.page(await self.dashboards.list_page(tenant_id, pager.question))
+        return pb.ListSavedDashboardsResponse(
+            dashboards=[dashboard_message(dashboard) for dashboard in dashboards], next_page_token=token
+        )
+
+    async def GetSavedDashboard(
+        self, request: pb.GetSavedDashboardRequest, context: _Context
+    ) -> pb.GetSavedDashboardResponse:
+        tenant_id, _ = _caller()
+        dashboard, insights = await self.dashboards.get(tenant_id, request.dashboard_id, request.version)
+        return pb.GetSavedDashboardResponse(
+            dashboard=dashboard_message(dashboard), insights=[insight_message(insight) for insight in insights]
+        )
+
+    async def UpdateSavedDashboard(
+        self, request: pb.UpdateSavedDashboardRequest, context: _Context
+    ) -> pb.UpdateSavedDashboardResponse:
+        tenant_id, actor = _caller()
+        dashboard = await self.dashboards.update(
+            tenant_id, request.dashboard_id, request.expected_version, self._dashboard_content(request), actor
+        )
+        return pb.UpdateSavedDashboardResponse(dashboard=dashboard_message(dashboard))
+
+    async def DeleteSavedDashboard(
+        self, request: pb.DeleteSavedDashboardRequest, context: _Context
+    ) -> pb.DeleteSavedDashboardResponse:
+        tenant_id, actor = _caller()
+        dashboard = await self.dashboards.delete(tenant_id, request.dashboard_id, request.expected_version, actor)
+        return pb.DeleteSavedDashboardResponse(dashboard=dashboard_message(dashboard))
+
+    async def RestoreSavedDashboard(
+        self, request: pb.RestoreSavedDashboardRequest, context: _Context
+    ) -> pb.RestoreSavedDashboardResponse:
+        tenant_id, _ = _caller()
+        dashboard = await self.dashboards.restore(tenant_id, request.dashboard_id)
+        return pb.RestoreSavedDashboardResponse(dashboard=dashboard_message(dashboard))
+
+    async def ListSavedDashboardVersions(
+        self, request: pb.ListSavedDashboardVersionsRequest, context: _Context
+    ) -> pb.ListSavedDashboardVersionsResponse:
+        tenant_id, _ = _caller()
+        binding = ["ListSavedDashboardVersions", tenant_id, request.dashboard_id]
+        pager = Pager(self.page_token_secret, binding, request.page_size, request.page_token)
+        before = None if pager.position is None else int(pager.position[0])
+        found = await self.dashboards.list_versions(tenant_id, request.dashboard_id, before, pager.limit)
+        versions, token = pager.page(found, lambda item: [item.version])
+        return pb.ListSavedDashboardVersionsResponse(
+            versions=[dashboard_message(version) for version in versions], next_page_token=token
+        )
+
+    def _dashboard_content(self, request: pb.CreateSavedDashboardRequest | pb.UpdateSavedDashboardRequest) -> Content:
+        return dashboard_content(
+            request.name,
+            request.description,
+            request.tiles,
+            request.time_range if request.HasField("time_range") else None,
+            self.clock.now_ms(),
+        )
+
+
+def _caller() -> tuple[str, str]:
+    """Tenant and name of who calls; a token's subject is marked, since its issuer chooses the text."""
+    principal = current_principal()
+    principal.require_scope(_SCOPE)
+    subject = f"token:{principal.subject}" if principal.kind == "jwt" else principal.subject
+    return principal.require_tenant(), subject
