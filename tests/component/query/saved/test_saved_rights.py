@@ -1,5 +1,6 @@
 """What is saved is held apart by PostgreSQL itself, needs its scope, and is never written by a question."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,7 @@ import pytest
 from obc.query.v1 import saved_service_pb2 as pb
 from obc_common.errors import DomainError, Unavailable
 from obc_common.postgres import Pool, tenant_transaction, tenant_write_transaction
+from obc_query.saved.store import lock_tenant
 from obc_query.warehouse import Warehouse
 from tests.support.query_service import QueryService, principal, run_query_service
 from tests.support.saved import SavedDesk
@@ -60,6 +62,20 @@ async def test_a_database_that_is_away_is_try_again(saved: SavedDesk, pool: Pool
     with pytest.raises(Unavailable) as refused:
         await saved.insight("A")
     assert refused.value.reason == "DATABASE_UNAVAILABLE"
+
+
+async def test_a_tenant_whose_writes_wait_leaves_the_connections_to_the_others(saved: SavedDesk, pool: Pool) -> None:
+    # given a tenant whose lock somebody holds, and more writes of it than there are connections
+    async with tenant_write_transaction(pool, saved.tenant_id) as connection:
+        await lock_tenant(connection, uuid.UUID(saved.tenant_id))
+        waiting = [asyncio.create_task(saved.insight(f"A{number}")) for number in range(10)]
+        # when another tenant saves
+        other = saved.of(str(uuid.uuid4()))
+        for number in range(3):
+            await asyncio.wait_for(other.insight(f"B{number}"), 3)
+        assert not any(task.done() for task in waiting)
+    # then it does, and the others do once they may
+    assert len(await asyncio.gather(*waiting)) == 10
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """What can be done with the saved things of one type: make, find, change, delete, restore. Versions never change."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -35,6 +37,7 @@ class Shelf:
     limit: int
     pool: Pool
     clock: Clock
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
 
     async def create(self, tenant_id: str, content: Content, by: str) -> SavedItem:
         """Saves something new.
@@ -196,7 +199,9 @@ class Shelf:
 
     @asynccontextmanager
     async def _writing(self, tenant_id: str) -> AsyncIterator[tuple[Connection, UUID]]:
-        async with _domain_errors(), tenant_write_transaction(self.pool, tenant_id) as connection:
+        # The writes of a tenant wait for each other here, not in PostgreSQL: there each would hold a connection.
+        turn = self._turns.setdefault(tenant_id, asyncio.Lock())
+        async with _domain_errors(), turn, tenant_write_transaction(self.pool, tenant_id) as connection:
             await store.lock_tenant(connection, UUID(tenant_id))
             yield connection, UUID(tenant_id)
 
