@@ -6,7 +6,7 @@ CREATE TABLE saved_items (
     type        text        NOT NULL CHECK (type IN ('insight', 'dashboard')),
     kind        text        NOT NULL CHECK (length(kind) <= 50 AND (type = 'insight') = (kind <> '')),
     -- The name as it is compared and ordered: normalised and case-folded by the service, so no locale has a say.
-    name_key    text        NOT NULL COLLATE "C" CHECK (name_key <> ''),
+    name_key    text        NOT NULL COLLATE "C" CHECK (octet_length(name_key) BETWEEN 1 AND 1000),
     version     bigint      NOT NULL CHECK (version > 0),
     insight_ids uuid[]      NOT NULL DEFAULT '{}', -- insights of a dashboard's tiles
     created_at  timestamptz NOT NULL,

@@ -145,6 +145,16 @@ async def test_pages_hold_everything_once_in_the_order_asked_for(saved: SavedDes
         assert found == expected
 
 
+async def test_the_longest_names_are_saved_compared_and_paged(saved: SavedDesk) -> None:
+    longest = [first + "\U0001f600" * 199 for first in ("a", "b")]
+    for name in longest:
+        await saved.insight(name)
+    with pytest.raises(AlreadyExists):
+        await saved.insight(longest[0].upper())
+    page = await saved.call("ListSavedInsights", page_size=1)
+    assert await names(saved, page_size=1, page_token=page["next_page_token"]) == longest[1:]
+
+
 async def test_versions_come_in_pages_too(saved: SavedDesk) -> None:
     made = await saved.insight("A")
     reference = {"insight_id": made["insight_id"]}
@@ -201,6 +211,7 @@ async def test_line_44_another_tenants_things_are_not_there(saved: SavedDesk) ->
         ({"kind": "horoscope"}, "UNKNOWN_KIND", "kind"),
         ({"name": " "}, "BAD_NAME", "name"),
         ({"name": "x" * 201}, "BAD_NAME", "name"),
+        ({"name": "\ufdfa" * 200}, "BAD_NAME", "name"),
         ({"name": "a\0b"}, "BAD_NAME", "name"),
         ({"name": "a\nb"}, "BAD_NAME", "name"),
         ({"description": "x" * 2001}, "BAD_DESCRIPTION", "description"),

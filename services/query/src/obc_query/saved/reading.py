@@ -13,11 +13,13 @@ from obc_common.transcoding.decoding import merge_body, parse_object
 from obc_query.insights.reading import read_count
 from obc_query.insights.registry import INSIGHTS, request_type
 from obc_query.ranges import parse_range, parse_timezone
-from obc_query.saved.model import Content
+from obc_query.saved.model import Content, name_key
 
 MAX_DEFINITION_BYTES = 64 * 1024
 MAX_TILES = 50
 _MAX_NAME = 200
+# Some letters are many when they are compared; an index and a page token hold so much of a name.
+_MAX_NAME_KEY_BYTES = 1000
 _MAX_DESCRIPTION = 2000
 _MAX_TEXT = 5000
 _COLUMNS = 12
@@ -146,6 +148,8 @@ def _name(text: str) -> str:
     name = _text(text, _MAX_NAME, "BAD_NAME", "name", lines=False).strip()
     if not name:
         raise InvalidArgument("BAD_NAME", "a name is needed", field="name")
+    if len(name_key(name).encode()) > _MAX_NAME_KEY_BYTES:
+        raise InvalidArgument("BAD_NAME", "the name is too long when it is compared", field="name")
     return name
 
 
