@@ -45,6 +45,11 @@ def test_variables_never_swallow_a_verb() -> None:
     assert rotate.pattern == "/v1/keys/{key_id:[^/:]+}:rotate"
 
 
+def test_a_variable_inside_a_path_may_hold_a_colon() -> None:
+    [timeline] = [r for r in route_table(route_limits(SETTINGS)) if r.rpc == "GetUserTimeline"]
+    assert timeline.pattern == "/v1/users/{id:[^/]+}/timeline"
+
+
 def test_the_extra_prefix_adds_names_for_the_seeds_paths_only() -> None:
     routes = route_table(route_limits(SETTINGS))
     assert ingest_paths(routes, "/c") == {"/v1/events:batch", "/api/analytics/batch", "/c/batch"}

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import obc_query
-from obc.query.v1 import activity_pb2, retention_pb2, trends_pb2
+from obc.query.v1 import activity_pb2, retention_pb2, schema_pb2, timeline_pb2, trends_pb2
 from obc_query.buckets import make_buckets
-from obc_query.fields import resolve_field
+from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.filters import parse_filters
 from obc_query.identity.links import LINKED
 from obc_query.insights.breakdown import TopValues
@@ -40,6 +40,8 @@ from obc_query.questions.dashboard.view import View
 from obc_query.questions.list_events import EventKey, ListQuestion, keys_statement
 from obc_query.ranges import TimeRange, parse_timezone
 from obc_query.statement import Binder, Events, Select, Statement
+from obc_query.timeline import timeline_question
+from obc_query.vocabulary import EVENT_NAMES, PROPERTY_NAMES, event_names, fields_seen, sample
 
 TENANT = str(uuid.uuid4())
 SPAN = TimeRange(1_700_000_000_000, 1_700_500_000_000)
@@ -213,6 +215,30 @@ def test_every_statement_of_the_lifecycle_carries_the_tenant(names: list[str], k
         Statement(TENANT, "sampled", Select(["1"], relevant_events(question, binder)), binder),
     ):
         assert_tenant(statement)
+
+
+@given(hostile, hostile, st.booleans())
+def test_every_question_about_names_carries_the_tenant(text: str, name: str, sampled: bool) -> None:
+    events = EVENT_NAMES.read(schema_pb2.ListEventNamesRequest(q=text), SPAN.end_ms)
+    fields = PROPERTY_NAMES.read(schema_pb2.ListPropertyNamesRequest(q=text, event_name=name), SPAN.end_ms)
+    for event_name, total in (("", 10**9), (name, 10**6), ("", 5)):
+        rows = [(1, "", total, total, float(total)), (0, name, 3, 0, 0.0)]
+        taken = sample.choose(SPAN, event_name, rows)
+        for statement in (
+            event_names.statement(TENANT, events, sampled=sampled),
+            sample.counts(TENANT, SPAN, event_name, sampled=sampled),
+            fields_seen.properties(TENANT, taken, fields.search, sampled=sampled),
+            fields_seen.built_in(TENANT, taken, BUILT_IN_FIELDS, sampled=sampled),
+        ):
+            assert_tenant(statement)
+
+
+@given(hostile, st.lists(hostile, max_size=3), st.booleans())
+def test_a_timeline_carries_the_tenant(person: str, names: list[str], back: bool) -> None:
+    request = timeline_pb2.GetUserTimelineRequest(id=person, event_name=names)
+    question = timeline_question(request, TENANT, "s" * 32)
+    key = EventKey(SPAN.end_ms, uuid.uuid4())
+    assert_tenant(keys_statement(TENANT, replace(question, newer_than=key) if back else replace(question, after=key)))
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

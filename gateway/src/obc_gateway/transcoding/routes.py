@@ -27,6 +27,7 @@ PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
 )
 
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_INNER_VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}/")
 _VERBS = ("get", "put", "post", "delete", "patch")
 
 
@@ -60,8 +61,12 @@ class Route:
 
     @property
     def pattern(self) -> str:
-        """The path in aiohttp's notation. A variable never holds a colon, so `/keys/{id}:rotate` is unambiguous."""
-        return _VARIABLE.sub(r"{\1:[^/:]+}", self.template)
+        """The path in aiohttp's notation.
+
+        A variable in the last segment never holds a colon, so `/keys/{id}:rotate` is unambiguous; one before may.
+        """
+        inner = _INNER_VARIABLE.sub(r"{\1:[^/]+}/", self.template)
+        return _VARIABLE.sub(r"{\1:[^/:]+}", inner)
 
 
 def route_table(

@@ -50,12 +50,16 @@ class AnswerCache:
             version: the tenant's data version, read before this call.
             compute: makes the answer; its errors are passed on and never kept.
         """
-        key = f"obc:answer:{tenant_id}:{version}:{hashlib.sha256(question).hexdigest()}"
+        key = _key(tenant_id, question, version)
         kept = await self._get(key)
         if kept is not None:
             CACHE_ANSWERS.labels("cache").inc()
             return kept, True
         return await self._fly(key, compute), False
+
+    async def holds(self, tenant_id: str, question: bytes, version: str) -> bool:
+        """Whether an answer is kept. Arguments as above."""
+        return await self._get(_key(tenant_id, question, version)) is not None
 
     async def _fly(self, key: str, compute: Compute) -> bytes:
         flight = self._flights.get(key)
@@ -103,3 +107,7 @@ class AnswerCache:
     def _rest(self, error: Exception) -> None:
         self._rest_until = self._clock.monotonic() + _REST_SECONDS
         _log.warning("answer_cache_away", error=type(error).__name__)
+
+
+def _key(tenant_id: str, question: bytes, version: str) -> str:
+    return f"obc:answer:{tenant_id}:{version}:{hashlib.sha256(question).hexdigest()}"

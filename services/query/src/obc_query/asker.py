@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from obc_common.clock import Clock
 from obc_common.errors import DeadlineExceeded
@@ -11,6 +11,7 @@ from obc_query.admission import TenantGate, TenantShare
 from obc_query.engine import Engine, Row
 from obc_query.identity.directory import LinkDirectory
 from obc_query.statement import LinkedPeople, Statement
+from obc_query.warehouse import Answer
 
 
 class Asker:
@@ -37,9 +38,9 @@ class Asker:
         if statement.about_people:
             async with self._linking:
                 if self._linked is None:
-                    self._linked = (await self._links.of(statement.tenant_id, self._run),)
+                    self._linked = (await self._links.of(statement.tenant_id, self._in_turn),)
             statement = replace(statement, linked=self._linked[0])
-        return await self._run(statement)
+        return await self._in_turn(statement)
 
     async def fetch_all(self, statements: Sequence[Statement]) -> list[Sequence[Row]]:
         """The rows of several statements, run side by side; the first failure ends the others."""
@@ -50,25 +51,65 @@ class Asker:
             raise failures.exceptions[0] from failures
         return [task.result() for task in tasks]
 
-    async def _run(self, statement: Statement) -> Sequence[Row]:
+    async def _in_turn(self, statement: Statement) -> Sequence[Row]:
         try:
             async with asyncio.timeout(self._left()):
                 await self._share.statements.acquire()
         except TimeoutError:
             raise DeadlineExceeded("QUERY_TIMEOUT", "the question waited longer than it may") from None
         try:
-            answer = await self._engine.fetch(statement, timeout=self._left())
+            answer = await self._run(statement)
         finally:
             self._share.statements.release()
         self.rows_read += answer.rows_read
         self.bytes_read += answer.bytes_read
         return answer.rows
 
+    async def _run(self, statement: Statement) -> Answer:
+        return await self._engine.fetch(statement, timeout=self._left())
+
     def _left(self) -> float:
         left = self._deadline - self._clock.monotonic()
         if left <= 0:
             raise DeadlineExceeded("QUERY_TIMEOUT", "the question took longer than it may")
         return left
+
+
+@dataclass(slots=True)
+class Run:
+    """One statement that was run.
+
+    Attributes:
+        statement: what was asked.
+        seconds: in the engine; until it was given up where there is no answer.
+        answer: what came back; None = it was given up, for nobody needed it any more.
+    """
+
+    statement: Statement
+    seconds: float = 0.0
+    answer: Answer | None = None
+
+
+class RecordingAsker(Asker):
+    """An asker that keeps what it was asked and what that cost.
+
+    Attributes:
+        runs: the statements in the order in which they were begun.
+    """
+
+    def __init__(self, engine: Engine, share: TenantShare, links: LinkDirectory, clock: Clock, timeout: float) -> None:
+        super().__init__(engine, share, links, clock, timeout)
+        self.runs: list[Run] = []
+
+    async def _run(self, statement: Statement) -> Answer:
+        run = Run(statement)
+        self.runs.append(run)
+        started = self._clock.monotonic()
+        try:
+            run.answer = await super()._run(statement)
+        finally:
+            run.seconds = self._clock.monotonic() - started
+        return run.answer
 
 
 class AskerFactory:
@@ -85,3 +126,9 @@ class AskerFactory:
         """Admits a question of a tenant. Raises ResourceExhausted(TENANT_BUSY)."""
         async with self._gate.question(tenant_id) as share:
             yield Asker(self._engine, share, self._links, self._clock, timeout)
+
+    @asynccontextmanager
+    async def recorded_question(self, tenant_id: str, timeout: float) -> AsyncIterator[RecordingAsker]:
+        """The same, with everything that is asked kept."""
+        async with self._gate.question(tenant_id) as share:
+            yield RecordingAsker(self._engine, share, self._links, self._clock, timeout)

@@ -1,12 +1,13 @@
 """Answers with their freshness and cost, from the cache or the engine."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
 from obc.query.v1 import metrics_pb2
 from obc_common.clock import Clock
 from obc_query.answer_cache import AnswerCache
-from obc_query.asker import Asker, AskerFactory
+from obc_query.asker import Asker, AskerFactory, Run
 from obc_query.freshness import Freshness
 
 
@@ -25,6 +26,21 @@ class Response(Protocol):
 
 
 _Response = TypeVar("_Response", bound=Response)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """How an answer came about.
+
+    Attributes:
+        runs: the statements.
+        info: freshness and cost.
+        was_kept: whether the answer was in the cache all the same.
+    """
+
+    runs: Sequence[Run]
+    info: metrics_pb2.AnswerInfo
+    was_kept: bool
 
 
 class CachedAnswers:
@@ -73,3 +89,19 @@ class CachedAnswers:
         response.info.as_of_ms = as_of_ms
         response.info.cached = cached
         return response
+
+    async def record(
+        self, tenant_id: str, key: bytes, compute: Callable[[Asker], Awaitable[Response]], timeout: float
+    ) -> Recording:
+        """Answers past the cache and tells how. Arguments and errors as above."""
+        info = metrics_pb2.AnswerInfo(
+            as_of_ms=self._freshness.as_of_ms, data_version=self._freshness.version(tenant_id)
+        )
+        was_kept = await self._cache.holds(tenant_id, key, info.data_version)
+        started = self._clock.monotonic()
+        async with self._askers.recorded_question(tenant_id, timeout) as asker:
+            response = await compute(asker)
+        info.elapsed_ms = round((self._clock.monotonic() - started) * 1000, 1)
+        info.rows_read, info.bytes_read = asker.rows_read, asker.bytes_read
+        info.sampled = response.info.sampled
+        return Recording(asker.runs, info, was_kept)

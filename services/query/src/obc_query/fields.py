@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from obc_common.errors import InvalidArgument
 
-_MAX_PROPERTY_CHARS = 1024
-_PROPERTY_PREFIX = "properties."
+PROPERTY_PREFIX = "properties."
+MAX_PROPERTY_CHARS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,9 @@ _FIELDS = {name: _text_field(name, column) for name, column in _TEXT_COLUMNS.ite
     name: _number_field(name, column) for name, column in _NUMBER_COLUMNS.items()
 }
 
+BUILT_IN_FIELDS = tuple(_FIELDS.values())
+"""Every field of the event itself and of the device."""
+
 
 def resolve_field(name: str, request_field: str) -> Field:
     """The field of a name.
@@ -82,9 +85,9 @@ def resolve_field(name: str, request_field: str) -> Field:
     Raises:
         InvalidArgument: UNKNOWN_FIELD.
     """
-    if name.startswith(_PROPERTY_PREFIX):
-        key = name[len(_PROPERTY_PREFIX) :]
-        if 0 < len(key) <= _MAX_PROPERTY_CHARS and "\x00" not in key:
+    if name.startswith(PROPERTY_PREFIX):
+        key = name[len(PROPERTY_PREFIX) :]
+        if 0 < len(key) <= MAX_PROPERTY_CHARS and "\x00" not in key:
             return _property_field(name, key)
     elif name in _FIELDS:
         return _FIELDS[name]

@@ -30,14 +30,14 @@ def next_full_minute(now_ms: int) -> int:
     return (now_ms // _MINUTE_MS + 1) * _MINUTE_MS
 
 
-def parse_range(start: str, end: str, now_ms: int) -> TimeRange:
-    """A range with defaults: the end is now, the start seven days before the end.
+def parse_range(start: str, end: str, now_ms: int, *, length_ms: int = _DEFAULT_LENGTH_MS) -> TimeRange:
+    """A range with defaults: the end is now, the start seven days (or `length_ms`) before the end.
 
     Raises:
         InvalidArgument: BAD_TIME on `from` or `to`; BAD_RANGE on `to` when it is not after `from`.
     """
     end_ms = parse_moment(end, "to") if end else next_full_minute(now_ms)
-    start_ms = parse_moment(start, "from") if start else max(0, end_ms - _DEFAULT_LENGTH_MS)
+    start_ms = parse_moment(start, "from") if start else max(0, end_ms - length_ms)
     check_order(start_ms, end_ms)
     return TimeRange(start_ms, end_ms)
 

@@ -13,6 +13,7 @@ from obc_common.errors import InvalidArgument
 from obc_query.buckets import make_buckets
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
+from obc_query.insights.insight import Question
 from obc_query.metric_names import parse_metrics
 from obc_query.questions.list_events import EventKey, ListQuestion, page_size_of
 from obc_query.questions.metrics import MetricsQuestion
@@ -113,3 +114,10 @@ def cache_question(method: str, resolved: list[object], request: bytes, *, end_m
     """
     minute = next_full_minute(now_ms) if end_ms > now_ms else 0
     return orjson.dumps([method, resolved, minute]) + b"\x00" + request
+
+
+def insight_key(name: str, question: Question, request: Message, now_ms: int) -> bytes:
+    """The canonical bytes of an insight's question."""
+    span = question.span
+    resolved: list[object] = [span.start_ms, span.end_ms]
+    return cache_question(name, resolved, canonical(request), end_ms=question.settled_ms, now_ms=now_ms)

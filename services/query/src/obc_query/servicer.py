@@ -11,11 +11,14 @@ from obc.query.v1 import (
     activity_pb2,
     bad_row_pb2,
     dashboard_pb2,
+    explain_pb2,
     live_pb2,
     metrics_pb2,
     query_service_pb2_grpc,
     retention_pb2,
+    schema_pb2,
     stored_event_pb2,
+    timeline_pb2,
     trends_pb2,
 )
 from obc_common.clock import Clock
@@ -27,6 +30,7 @@ from obc_query import codec
 from obc_query.asker import Asker, AskerFactory
 from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_quality_response
 from obc_query.cached_answers import CachedAnswers, Response
+from obc_query.insights import explain
 from obc_query.insights.insight import Insight, Question
 from obc_query.insights.lifecycle import LIFECYCLE
 from obc_query.insights.retention import RETENTION
@@ -44,10 +48,13 @@ from obc_query.requests import (
     cache_question,
     canonical,
     dashboard_request,
+    insight_key,
     list_question,
     metrics_request,
     page_token,
 )
+from obc_query.timeline import timeline_question, timeline_response
+from obc_query.vocabulary import EVENT_NAMES, PROPERTY_NAMES
 
 _SCOPE = "query"
 # Left to the answer's way back, of the caller's time.
@@ -246,20 +253,46 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
     ) -> activity_pb2.QueryStickinessResponse:
         return await self._insight(STICKINESS, request, context)
 
+    async def ExplainInsight(
+        self, request: explain_pb2.ExplainInsightRequest, context: _Context
+    ) -> explain_pb2.ExplainInsightResponse:
+        tenant_id = _tenant_of(current_principal())
+        now_ms = self._clock.now_ms()
+        asked = explain.read(request, now_ms)
+
+        async def answer(asker: Asker) -> Response:
+            found: Response = await asked.insight.answer(asker, tenant_id, asked.question, now_ms)
+            return found
+
+        key = insight_key(asked.insight.name, asked.question, asked.request, now_ms)
+        return explain.response(asked, await self._answers.record(tenant_id, key, answer, self._timeout(context)))
+
+    async def GetUserTimeline(
+        self, request: timeline_pb2.GetUserTimelineRequest, context: _Context
+    ) -> timeline_pb2.GetUserTimelineResponse:
+        tenant_id = _tenant_of(current_principal())
+        question = timeline_question(request, tenant_id, self._page_token_secret)
+        async with self._askers.question(tenant_id, self._timeout(context)) as asker:
+            page = await list_events(asker, self._pool, tenant_id, question, self._clock.now_ms())
+        return timeline_response(page, request, tenant_id, self._page_token_secret)
+
+    async def ListEventNames(
+        self, request: schema_pb2.ListEventNamesRequest, context: _Context
+    ) -> schema_pb2.ListEventNamesResponse:
+        return await self._insight(EVENT_NAMES, request, context)
+
+    async def ListPropertyNames(
+        self, request: schema_pb2.ListPropertyNamesRequest, context: _Context
+    ) -> schema_pb2.ListPropertyNamesResponse:
+        return await self._insight(PROPERTY_NAMES, request, context)
+
     async def _insight(
         self, insight: Insight[_Request, _Question, _Response], request: _Request, context: _Context
     ) -> _Response:
         tenant_id = _tenant_of(current_principal())
         now_ms = self._clock.now_ms()
         question = insight.read(request, now_ms)
-        span = question.span
-        key = cache_question(
-            insight.name,
-            [span.start_ms, span.end_ms],
-            canonical(request),
-            end_ms=question.settled_ms,
-            now_ms=now_ms,
-        )
+        key = insight_key(insight.name, question, request, now_ms)
 
         async def answer(asker: Asker) -> _Response:
             return await insight.answer(asker, tenant_id, question, now_ms)

@@ -6,10 +6,13 @@ import warnings
 from obc.query.v1 import activity_pb2 as obc_dot_query_dot_v1_dot_activity__pb2
 from obc.query.v1 import bad_row_pb2 as obc_dot_query_dot_v1_dot_bad__row__pb2
 from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb2
+from obc.query.v1 import explain_pb2 as obc_dot_query_dot_v1_dot_explain__pb2
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
 from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
 from obc.query.v1 import retention_pb2 as obc_dot_query_dot_v1_dot_retention__pb2
+from obc.query.v1 import schema_pb2 as obc_dot_query_dot_v1_dot_schema__pb2
 from obc.query.v1 import stored_event_pb2 as obc_dot_query_dot_v1_dot_stored__event__pb2
+from obc.query.v1 import timeline_pb2 as obc_dot_query_dot_v1_dot_timeline__pb2
 from obc.query.v1 import trends_pb2 as obc_dot_query_dot_v1_dot_trends__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -86,6 +89,26 @@ class QueryServiceStub:
                 '/obc.query.v1.QueryService/QueryStickiness',
                 request_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.FromString,
+                _registered_method=True)
+        self.ExplainInsight = channel.unary_unary(
+                '/obc.query.v1.QueryService/ExplainInsight',
+                request_serializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.FromString,
+                _registered_method=True)
+        self.ListEventNames = channel.unary_unary(
+                '/obc.query.v1.QueryService/ListEventNames',
+                request_serializer=obc_dot_query_dot_v1_dot_schema__pb2.ListEventNamesRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_schema__pb2.ListEventNamesResponse.FromString,
+                _registered_method=True)
+        self.ListPropertyNames = channel.unary_unary(
+                '/obc.query.v1.QueryService/ListPropertyNames',
+                request_serializer=obc_dot_query_dot_v1_dot_schema__pb2.ListPropertyNamesRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_schema__pb2.ListPropertyNamesResponse.FromString,
+                _registered_method=True)
+        self.GetUserTimeline = channel.unary_unary(
+                '/obc.query.v1.QueryService/GetUserTimeline',
+                request_serializer=obc_dot_query_dot_v1_dot_timeline__pb2.GetUserTimelineRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_timeline__pb2.GetUserTimelineResponse.FromString,
                 _registered_method=True)
         self.ListBadRows = channel.unary_unary(
                 '/obc.query.v1.QueryService/ListBadRows',
@@ -166,6 +189,34 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainInsight(self, request, context):
+        """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEventNames(self, request, context):
+        """ListEventNames lists the names of events with how often, by how many people and when they were used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPropertyNames(self, request, context):
+        """ListPropertyNames lists the fields that filters and breakdowns can name, with types and sample values.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUserTimeline(self, request, context):
+        """GetUserTimeline lists the events of one person, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBadRows(self, request, context):
         """ListBadRows lists events that were refused as bad data, newest first.
         """
@@ -228,6 +279,26 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.QueryStickiness,
                     request_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.SerializeToString,
+            ),
+            'ExplainInsight': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainInsight,
+                    request_deserializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.SerializeToString,
+            ),
+            'ListEventNames': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEventNames,
+                    request_deserializer=obc_dot_query_dot_v1_dot_schema__pb2.ListEventNamesRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_schema__pb2.ListEventNamesResponse.SerializeToString,
+            ),
+            'ListPropertyNames': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPropertyNames,
+                    request_deserializer=obc_dot_query_dot_v1_dot_schema__pb2.ListPropertyNamesRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_schema__pb2.ListPropertyNamesResponse.SerializeToString,
+            ),
+            'GetUserTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUserTimeline,
+                    request_deserializer=obc_dot_query_dot_v1_dot_timeline__pb2.GetUserTimelineRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_timeline__pb2.GetUserTimelineResponse.SerializeToString,
             ),
             'ListBadRows': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBadRows,
@@ -484,6 +555,114 @@ class QueryService:
             '/obc.query.v1.QueryService/QueryStickiness',
             obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainInsight(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/ExplainInsight',
+            obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEventNames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/ListEventNames',
+            obc_dot_query_dot_v1_dot_schema__pb2.ListEventNamesRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_schema__pb2.ListEventNamesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPropertyNames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/ListPropertyNames',
+            obc_dot_query_dot_v1_dot_schema__pb2.ListPropertyNamesRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_schema__pb2.ListPropertyNamesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUserTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/GetUserTimeline',
+            obc_dot_query_dot_v1_dot_timeline__pb2.GetUserTimelineRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_timeline__pb2.GetUserTimelineResponse.FromString,
             options,
             channel_credentials,
             insecure,

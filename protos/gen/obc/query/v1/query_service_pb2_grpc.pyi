@@ -8,10 +8,13 @@ from grpc import aio as _aio
 from obc.query.v1 import activity_pb2 as _activity_pb2
 from obc.query.v1 import bad_row_pb2 as _bad_row_pb2
 from obc.query.v1 import dashboard_pb2 as _dashboard_pb2
+from obc.query.v1 import explain_pb2 as _explain_pb2
 from obc.query.v1 import live_pb2 as _live_pb2
 from obc.query.v1 import metrics_pb2 as _metrics_pb2
 from obc.query.v1 import retention_pb2 as _retention_pb2
+from obc.query.v1 import schema_pb2 as _schema_pb2
 from obc.query.v1 import stored_event_pb2 as _stored_event_pb2
+from obc.query.v1 import timeline_pb2 as _timeline_pb2
 from obc.query.v1 import trends_pb2 as _trends_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -58,6 +61,14 @@ class QueryServiceStub:
     """QueryRetention counts who comes back, by cohort and period."""
     QueryStickiness: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]
     """QueryStickiness counts users by the number of intervals in which they are active."""
+    ExplainInsight: _grpc.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]
+    """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+    ListEventNames: _grpc.UnaryUnaryMultiCallable[_schema_pb2.ListEventNamesRequest, _schema_pb2.ListEventNamesResponse]
+    """ListEventNames lists the names of events with how often, by how many people and when they were used."""
+    ListPropertyNames: _grpc.UnaryUnaryMultiCallable[_schema_pb2.ListPropertyNamesRequest, _schema_pb2.ListPropertyNamesResponse]
+    """ListPropertyNames lists the fields that filters and breakdowns can name, with types and sample values."""
+    GetUserTimeline: _grpc.UnaryUnaryMultiCallable[_timeline_pb2.GetUserTimelineRequest, _timeline_pb2.GetUserTimelineResponse]
+    """GetUserTimeline lists the events of one person, newest first."""
     ListBadRows: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]
     """ListBadRows lists events that were refused as bad data, newest first."""
     GetDataQuality: _grpc.UnaryUnaryMultiCallable[_bad_row_pb2.GetDataQualityRequest, _bad_row_pb2.GetDataQualityResponse]
@@ -88,6 +99,14 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """QueryRetention counts who comes back, by cohort and period."""
     QueryStickiness: _aio.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]  # type: ignore[assignment]
     """QueryStickiness counts users by the number of intervals in which they are active."""
+    ExplainInsight: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]  # type: ignore[assignment]
+    """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+    ListEventNames: _aio.UnaryUnaryMultiCallable[_schema_pb2.ListEventNamesRequest, _schema_pb2.ListEventNamesResponse]  # type: ignore[assignment]
+    """ListEventNames lists the names of events with how often, by how many people and when they were used."""
+    ListPropertyNames: _aio.UnaryUnaryMultiCallable[_schema_pb2.ListPropertyNamesRequest, _schema_pb2.ListPropertyNamesResponse]  # type: ignore[assignment]
+    """ListPropertyNames lists the fields that filters and breakdowns can name, with types and sample values."""
+    GetUserTimeline: _aio.UnaryUnaryMultiCallable[_timeline_pb2.GetUserTimelineRequest, _timeline_pb2.GetUserTimelineResponse]  # type: ignore[assignment]
+    """GetUserTimeline lists the events of one person, newest first."""
     ListBadRows: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.ListBadRowsRequest, _bad_row_pb2.ListBadRowsResponse]  # type: ignore[assignment]
     """ListBadRows lists events that were refused as bad data, newest first."""
     GetDataQuality: _aio.UnaryUnaryMultiCallable[_bad_row_pb2.GetDataQualityRequest, _bad_row_pb2.GetDataQualityResponse]  # type: ignore[assignment]
@@ -169,6 +188,38 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_activity_pb2.QueryStickinessResponse, _abc.Awaitable[_activity_pb2.QueryStickinessResponse]]:
         """QueryStickiness counts users by the number of intervals in which they are active."""
+
+    @_abc_1.abstractmethod
+    def ExplainInsight(
+        self,
+        request: _explain_pb2.ExplainInsightRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explain_pb2.ExplainInsightResponse, _abc.Awaitable[_explain_pb2.ExplainInsightResponse]]:
+        """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+
+    @_abc_1.abstractmethod
+    def ListEventNames(
+        self,
+        request: _schema_pb2.ListEventNamesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schema_pb2.ListEventNamesResponse, _abc.Awaitable[_schema_pb2.ListEventNamesResponse]]:
+        """ListEventNames lists the names of events with how often, by how many people and when they were used."""
+
+    @_abc_1.abstractmethod
+    def ListPropertyNames(
+        self,
+        request: _schema_pb2.ListPropertyNamesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schema_pb2.ListPropertyNamesResponse, _abc.Awaitable[_schema_pb2.ListPropertyNamesResponse]]:
+        """ListPropertyNames lists the fields that filters and breakdowns can name, with types and sample values."""
+
+    @_abc_1.abstractmethod
+    def GetUserTimeline(
+        self,
+        request: _timeline_pb2.GetUserTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timeline_pb2.GetUserTimelineResponse, _abc.Awaitable[_timeline_pb2.GetUserTimelineResponse]]:
+        """GetUserTimeline lists the events of one person, newest first."""
 
     @_abc_1.abstractmethod
     def ListBadRows(

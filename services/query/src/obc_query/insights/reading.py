@@ -18,7 +18,7 @@ from obc_query.ranges import TimeRange, parse_range, parse_timezone
 MAX_NAMES = 100
 MAX_FILTER_DEPTH = 8
 MAX_COMPARISONS = 100
-_MAX_NAME = 200
+MAX_NAME = 200
 _MAX_LABEL = 200
 _KINDS: tuple[Literal["all", "any", "none"], ...] = ("all", "any", "none")
 _WITHOUT_VALUES = ("exists", "not_exists")
@@ -110,9 +110,9 @@ def read_selector(message: filter_pb2.EventSelector, field: str) -> Selector:
     if len(names) > MAX_NAMES:
         raise InvalidArgument("TOO_MANY_NAMES", f"at most {MAX_NAMES} event names", field=f"{field}.names")
     for index, name in enumerate(message.names):
-        if not 0 < len(name) <= _MAX_NAME:
+        if not 0 < len(name) <= MAX_NAME:
             raise InvalidArgument(
-                "BAD_EVENT_NAME", f"an event name has 1 to {_MAX_NAME} characters", field=f"{field}.names[{index}]"
+                "BAD_EVENT_NAME", f"an event name has 1 to {MAX_NAME} characters", field=f"{field}.names[{index}]"
             )
     if len(message.label) > _MAX_LABEL:
         raise InvalidArgument("BAD_LABEL", f"a label has at most {_MAX_LABEL} characters", field=f"{field}.label")

@@ -63,6 +63,8 @@ class ListQuestion:
         filters: further conditions.
         page_size: most events; 1 to MAX_PAGE_SIZE.
         after: the last key of the page before; None = first page.
+        newer_than: the first key of the page behind, when paging back: the events next to it that are newer. Not with
+            `after`.
     """
 
     start_ms: int | None
@@ -71,14 +73,22 @@ class ListQuestion:
     filters: Sequence[Comparison]
     page_size: int
     after: EventKey | None
+    newer_than: EventKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events as PostgreSQL has them, and where the next page begins (None = end)."""
+    """Events as PostgreSQL has them, newest first.
+
+    Attributes:
+        rows: the events.
+        next_after: behind which older ones follow; None = end.
+        newer_than: before which there are newer ones on this way of paging; None = no.
+    """
 
     rows: Sequence["asyncpg.Record"]
     next_after: EventKey | None
+    newer_than: EventKey | None = None
 
 
 def page_size_of(requested: int) -> int:
@@ -108,6 +118,13 @@ def keys_statement(tenant_id: str, question: ListQuestion, *, since_ms: int | No
         # Beside the exact condition: a bound that partitions and index are pruned by.
         end = min(question.after.event_time_ms + 1, end if end is not None else question.after.event_time_ms + 1)
     starts = [start for start in (question.start_ms, since_ms) if start is not None]
+    order = "DESC"
+    if question.newer_than is not None:
+        at = binder.moment(question.newer_than.event_time_ms)
+        event_id = binder.bind(question.newer_than.event_id, "UUID")
+        where.append(f"event_time > {at} OR (event_time = {at} AND event_id > {event_id})")
+        starts.append(question.newer_than.event_time_ms)
+        order = "ASC"
     events = Events(
         start=binder.moment(max(starts)) if starts else None,
         end=None if end is None else binder.moment(end),
@@ -116,7 +133,7 @@ def keys_statement(tenant_id: str, question: ListQuestion, *, since_ms: int | No
     select = Select(
         columns=[f"{EVENT_MS} AS ms", "event_id"],
         source=events,
-        order_by=["event_time DESC", "event_id DESC"],
+        order_by=[f"event_time {order}", f"event_id {order}"],
         limit=question.page_size + 1,
     )
     return Statement(tenant_id, "list_events", select, binder)
@@ -132,16 +149,22 @@ async def list_events(asker: Asker, pool: Pool, tenant_id: str, question: ListQu
     """
     found = await _find(asker, tenant_id, question, now_ms)
     page = found[: question.page_size]
-    more = len(found) > question.page_size
+    far_end = page[-1] if len(found) > question.page_size else None
     rows = await _hydrate(pool, tenant_id, page)
     fitting = _fitting(rows)
     if fitting < len(rows):
         last = rows[fitting - 1]
-        return EventPage(rows[:fitting], EventKey(unix_ms(last["event_time"]), last["event_id"]))
-    return EventPage(rows, page[-1] if more else None)
+        rows, far_end = rows[:fitting], EventKey(unix_ms(last["event_time"]), last["event_id"])
+    near_end = page[0] if page else None
+    if question.newer_than is not None:
+        return EventPage(rows[::-1], near_end, far_end)
+    return EventPage(rows, far_end, near_end if question.after is not None else None)
 
 
 async def _find(asker: Asker, tenant_id: str, question: ListQuestion, now_ms: int) -> list[EventKey]:
+    """The keys, beginning next to where the page before ended."""
+    if question.newer_than is not None:
+        return _keys(await asker.fetch(keys_statement(tenant_id, question)))
     ends = [question.end_ms, None if question.after is None else question.after.event_time_ms]
     newest = min([now_ms, *(end for end in ends if end is not None)])
     for days in _LOOK_BACK_DAYS:
