@@ -12,8 +12,7 @@ from obc_query.comparison import Comparison
 from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.questions.list_events import MAX_PAGE_SIZE, ListQuestion, keys_statement
 from obc_query.ranges import TimeRange
-from obc_query.vocabulary import EVENT_NAMES, PROPERTY_NAMES
-from obc_query.vocabulary.sample import choose
+from obc_query.vocabulary import EVENT_NAMES, PROPERTY_NAMES, sample
 from tests.oracle.running import over_histories
 from tests.oracle.vocabulary import property_names, values_of
 from tests.support.insights import InsightDesk
@@ -179,7 +178,22 @@ async def test_sampled_events_count_for_those_they_stand_for(desk: InsightDesk) 
     assert (fields["properties"][0]["events"], fields["events_total"]) == (5, 2)
 
 
-async def test_many_events_are_sampled_and_what_is_rare_is_found(desk: InsightDesk) -> None:
+async def test_the_most_frequent_values_come_first_whatever_their_type(desk: InsightDesk) -> None:
+    values: list[Any] = ["b"] * 3 + [7] * 4 + [True] * 2 + [f"once {n:02}" for n in range(20)]
+    tenant_id = desk.store([Stored(START + n, properties={"p": value}) for n, value in enumerate(values)])
+
+    [found] = (await desk.ask(PROPERTY_NAMES, tenant_id, {}, now_ms=NOW))["properties"]
+
+    assert found["sample_values"] == [7, "b", True, *(f"once {n:02}" for n in range(7))]
+
+
+# Blocks of the real size are all read of so few events; of smaller ones, some.
+@pytest.mark.parametrize("block_rows", [8192, 512])
+async def test_many_events_are_sampled_and_what_is_rare_is_found(
+    desk: InsightDesk, monkeypatch: pytest.MonkeyPatch, block_rows: int
+) -> None:
+    monkeypatch.setattr(sample, "_BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(sample, "_BLOCK", f"intDiv(_part_offset, {block_rows}) + _part_index")
     tenant_id = str(uuid.uuid4())
     desk.store_for(tenant_id, [Stored(START + 1, name="seldom", properties={"rare": "x"})])
     desk.handle.command(
@@ -207,7 +221,7 @@ async def test_many_events_are_sampled_and_what_is_rare_is_found(desk: InsightDe
 @pytest.mark.parametrize("share", [1e-6, 1e-3, 1.0])
 def test_the_cost_of_a_sample_is_bounded(total: int, share: float) -> None:
     meant = int(total * share)
-    taken = choose(TimeRange(START, NOW), "x", [(1, "", total, meant, float(meant))])
+    taken = sample.choose(TimeRange(START, NOW), "x", [(1, "", total, meant, float(meant))])
 
     blocks = min(total / 8192, meant) / taken.one_block_of
     assert blocks <= 24
