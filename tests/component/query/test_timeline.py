@@ -34,16 +34,18 @@ def ids(found: Page) -> list[str]:
 
 async def test_it_has_the_events_that_are_counted_as_the_persons(read_model: ReadModel, tenant_id: str) -> None:
     known = [Stored(NOW - n, user="u1", anonymous="a1", properties={"n": n}) for n in (5, 1)]
-    anonymous = Stored(NOW - 3, anonymous="a1")
-    await read_model.store(tenant_id, [*known, anonymous, Stored(NOW, user="u2"), Stored(NOW)])
+    before_signing_in, stranger = Stored(NOW - 3, anonymous="a1"), Stored(NOW - 2, anonymous="a2")
+    others = [stranger, Stored(NOW, user="u2"), Stored(NOW)]
+    await read_model.store(tenant_id, [*known, before_signing_in, *others])
     await read_model.store(str(uuid.uuid4()), [Stored(NOW, user="u1")])
 
     timeline = await page(read_model, tenant_id, "u1")
 
-    assert ids(timeline) == [str(known[1].event_id), str(known[0].event_id)]
+    assert ids(timeline) == [str(event.event_id) for event in (known[1], before_signing_in, known[0])]
     assert orjson.loads(timeline.events[0].properties_json) == {"n": 1}
     assert (timeline.next_page_token, timeline.previous_page_token) == ("", "")
-    assert ids(await page(read_model, tenant_id, "a1")) == [str(anonymous.event_id)]
+    assert ids(await page(read_model, tenant_id, "a2")) == [str(stranger.event_id)]
+    assert ids(await page(read_model, tenant_id, "a1")) == []
     assert ids(await page(read_model, tenant_id, "nobody")) == []
 
 
