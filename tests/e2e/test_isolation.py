@@ -166,9 +166,7 @@ async def _status(world: World, name: str, row: Row, credential: str, target: st
         key_id = await world.throwaway_key()
     elif target.startswith("other"):
         key_id = world.other_key_id
-    path = path.format(
-        tenant_id=named.tenant_id, key_id=key_id, issuer_id=_ISSUER_NOBODY_HAS, id="somebody", **saved
-    )
+    path = path.format(tenant_id=named.tenant_id, key_id=key_id, issuer_id=_ISSUER_NOBODY_HAS, id="somebody", **saved)
     headers = {"Content-Type": row.content_type}
     text = world.credentials[credential]
     if text is not None and row.kind != "ws":

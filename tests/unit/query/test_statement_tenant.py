@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import obc_query
-from obc.query.v1 import activity_pb2, retention_pb2, schema_pb2, timeline_pb2, trends_pb2
+from obc.query.v1 import activity_pb2, funnels_pb2, retention_pb2, schema_pb2, timeline_pb2, trends_pb2
 from obc_query.buckets import make_buckets
 from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.filters import parse_filters
 from obc_query.identity.links import LINKED
 from obc_query.insights.breakdown import TopValues
+from obc_query.insights.funnels import FUNNELS
+from obc_query.insights.funnels.events import meets_steps
+from obc_query.insights.funnels.statements import funnel_statement
 from obc_query.insights.lifecycle import LIFECYCLE
 from obc_query.insights.lifecycle.statements import relevant_events, states_statement
 from obc_query.insights.retention import RETENTION
@@ -239,6 +242,43 @@ def test_a_timeline_carries_the_tenant(person: str, names: list[str], back: bool
     question = timeline_question(request, TENANT, "s" * 32)
     key = EventKey(SPAN.end_ms, uuid.uuid4())
     assert_tenant(keys_statement(TENANT, replace(question, newer_than=key) if back else replace(question, after=key)))
+
+
+@given(
+    hostile,
+    st.sampled_from(["ordered", "strict", "any"]),
+    st.sampled_from(["users", "sessions", "totals"]),
+    st.sampled_from(["by_step", "strict_time", "grace"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_statement_of_funnels_carries_the_tenant(
+    key: str, order: str, counting: str, ties: str, split: bool, sampled: bool
+) -> None:
+    field = f"properties.{key}"
+    event = {"names": [key], "filter": {"field": field, "op": "neq", "values": [key]}}
+    options = {
+        "exclusions": [{"event": event}],
+        "held_constant": [field],
+        "breakdown": field,
+        "filter": event["filter"],
+    }
+    asked = json_format.ParseDict(
+        {
+            "steps": [event, {"names": ["b"]}] if split else [event, event],
+            "order": order,
+            "counting": counting,
+            "ties": "by_step" if order == "strict" and ties == "grace" else ties,
+            "trend_interval": "day",
+            "histogram_bars": 3,
+            **(options if split else {}),
+        },
+        funnels_pb2.QueryFunnelsRequest(),
+    )
+    question = FUNNELS.read(asked, SPAN.end_ms)
+    assert_tenant(funnel_statement(TENANT, question, sampled=sampled))
+    binder = Binder()
+    assert_tenant(Statement(TENANT, "sampled", Select(["1"], meets_steps(question, binder)), binder))
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

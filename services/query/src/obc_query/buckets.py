@@ -68,25 +68,25 @@ class Buckets:
         return width if same else 0
 
 
-def make_buckets(span: TimeRange, interval: str, zone: ZoneInfo, *, sunday_first: bool = False) -> Buckets:
+def make_buckets(
+    span: TimeRange, interval: str, zone: ZoneInfo, *, sunday_first: bool = False, field: str = "interval"
+) -> Buckets:
     """The buckets that cover a range.
 
     Raises:
-        InvalidArgument: UNKNOWN_INTERVAL, or TOO_MANY_BUCKETS (more than 10,000), on `interval`.
+        InvalidArgument: UNKNOWN_INTERVAL, or TOO_MANY_BUCKETS (more than 10,000), on `field`.
     """
     if interval not in INTERVALS:
-        raise InvalidArgument(
-            "UNKNOWN_INTERVAL", f"the interval must be one of {', '.join(INTERVALS)}", field="interval"
-        )
+        raise InvalidArgument("UNKNOWN_INTERVAL", f"the interval must be one of {', '.join(INTERVALS)}", field=field)
     if (span.end_ms - span.start_ms) // _SHORTEST_MS[interval] > MAX_BUCKETS + 1:
-        raise _too_many()
+        raise _too_many(field)
     start = _floor(span.start_ms, interval, zone, sunday_first)
     starts: list[int] = []
     while start < span.end_ms:
         starts.append(start)
         start = _next(start, interval, zone)
         if len(starts) > MAX_BUCKETS:
-            raise _too_many()
+            raise _too_many(field)
     return Buckets(tuple(starts), start)
 
 
@@ -104,11 +104,11 @@ def with_previous(buckets: Buckets, interval: str, zone: ZoneInfo, *, sunday_fir
     return Buckets((_floor(buckets.starts[0] - 1, interval, zone, sunday_first), *buckets.starts), buckets.end)
 
 
-def _too_many() -> InvalidArgument:
+def _too_many(field: str) -> InvalidArgument:
     return InvalidArgument(
         "TOO_MANY_BUCKETS",
         f"the range holds more than {MAX_BUCKETS} buckets; take a longer interval or a shorter range",
-        field="interval",
+        field=field,
         metadata={"max_buckets": str(MAX_BUCKETS)},
     )
 

@@ -12,6 +12,7 @@ from obc.query.v1 import (
     bad_row_pb2,
     dashboard_pb2,
     explain_pb2,
+    funnels_pb2,
     live_pb2,
     metrics_pb2,
     query_service_pb2_grpc,
@@ -31,6 +32,7 @@ from obc_query.asker import Asker, AskerFactory
 from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_quality_response
 from obc_query.cached_answers import CachedAnswers, Response
 from obc_query.insights import explain
+from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import Insight, Question
 from obc_query.insights.lifecycle import LIFECYCLE
 from obc_query.insights.retention import RETENTION
@@ -285,6 +287,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         self, request: schema_pb2.ListPropertyNamesRequest, context: _Context
     ) -> schema_pb2.ListPropertyNamesResponse:
         return await self._insight(PROPERTY_NAMES, request, context)
+
+    async def QueryFunnels(
+        self, request: funnels_pb2.QueryFunnelsRequest, context: _Context
+    ) -> funnels_pb2.QueryFunnelsResponse:
+        return await self._insight(FUNNELS, request, context)
 
     async def _insight(
         self, insight: Insight[_Request, _Question, _Response], request: _Request, context: _Context

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import AnyInsight
 from obc_query.insights.lifecycle import LIFECYCLE
 from obc_query.insights.retention import RETENTION
@@ -20,6 +21,7 @@ from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.trends import TRENDS
 from tests.oracle.comparing import same
+from tests.oracle.funnels import funnels
 from tests.oracle.identity import linked
 from tests.oracle.lifecycle import lifecycle
 from tests.oracle.retention import retention
@@ -31,6 +33,7 @@ from tests.support.stored_events import Stored
 
 Plain = Callable[[Sequence[Stored], dict[str, Any], int], dict[str, Any]]
 INSIGHTS: dict[str, tuple[AnyInsight, Plain]] = {
+    "funnels": (FUNNELS, funnels),
     "lifecycle": (LIFECYCLE, lifecycle),
     "retention": (RETENTION, retention),
     "sessions": (SESSIONS, sessions),

@@ -22,7 +22,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FunnelExclusion(_message.Message):
-    """FunnelExclusion is an event that must not happen between two steps: an attempt in which it does ends at the earlier one."""
+    """FunnelExclusion is an event that must not happen between two steps. Where it happens between the event of a step and the
+    event of the next, an attempt ends at the earlier of the two.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,12 +32,12 @@ class FunnelExclusion(_message.Message):
     FROM_STEP_FIELD_NUMBER: _builtins.int
     TO_STEP_FIELD_NUMBER: _builtins.int
     from_step: _builtins.int
-    """After this step, 1 for the first; 0 = 1."""
+    """After this step, 1 for the first; 0 = 1. In order `any` steps are counted as they are taken."""
     to_step: _builtins.int
-    """Before this step; 0 = the last one."""
+    """Before this step, later than `from_step`; 0 = the last one."""
     @_builtins.property
     def event(self) -> _filter_pb2.EventSelector:
-        """Which events."""
+        """Which events. The request's filter does not apply to them, nor do fields held constant."""
 
     def __init__(
         self,
@@ -54,7 +56,15 @@ Global___FunnelExclusion: _TypeAlias = FunnelExclusion  # noqa: Y015
 
 @_typing.final
 class QueryFunnelsRequest(_message.Message):
-    """QueryFunnelsRequest counts who goes through steps."""
+    """QueryFunnelsRequest counts who goes through steps.
+
+    An attempt begins with an entry: an event in the range that matches the first step (order `any`: some step). Each next step
+    is taken by the first event that can be it, within the window of the entry; an event is at most one step of an attempt.
+    Events are in the order of their times; those of one moment in the order of the first step that they match (events that
+    match none last), then of their ids.
+    The best attempt of somebody is the one with most steps, of these the one with the earliest entry; as it takes each step as
+    early as it can, it is the shortest from there.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -87,23 +97,30 @@ class QueryFunnelsRequest(_message.Message):
     preset: _builtins.str
     """`mixpanel` (entry = first, ties = grace) or `posthog` (the defaults); what is given beside it goes before."""
     order: _builtins.str
-    """`ordered` (default; others may come between), `strict` (no other event of the person between) or `any` (any order)."""
+    """`ordered` (default; others may come between), `strict` (no other event of the person between, whatever it is) or `any`: the
+    steps in any order. There a step counts who took so many of the steps, and is taken by the first event with which one
+    more of them has an event of its own.
+    """
     window_ms: _builtins.int
     """Milliseconds from the entry within which a step counts, inclusive; 0 = 7 days, at most 366 days."""
     entry: _builtins.str
-    """`any` (default; the best of all attempts counts) or `first` (only the person's first entry in the range)."""
+    """`any` (default; the best of all attempts counts) or `first` (only the first entry in the range of the person, or session)."""
     counting: _builtins.str
-    """`users` (default), `sessions` or `totals` (each entry is an attempt of its own; an event belongs to one attempt)."""
+    """`users` (default), `sessions` (an attempt stays within a session, see QuerySessions) or `totals`: each entry of a person is an
+    attempt of its own, and an event belongs to one attempt, that of the earliest entry which can take it.
+    """
     ties: _builtins.str
     """`by_step` (default; events of one moment count in the order of the steps), `grace` (events up to 2 s apart are
-    interchangeable) or `strict_time` (a later step has a later time).
+    interchangeable: a step may be up to 2 s earlier than the latest step before it; its time from there is 0 then) or
+    `strict_time` (a later step has a later time). Nothing changes in order `any`; `grace` is refused with `strict`, for
+    what is interchangeable has nothing between it.
     """
     breakdown: _builtins.str
     """Field to split by."""
     attribution: _builtins.str
-    """Whose event gives the value of the breakdown: `first` step (default), `last` step reached, or `step`."""
+    """Whose event gives the value of the breakdown: `first` step taken (default), `last` step taken, or `step`."""
     attribution_step: _builtins.int
-    """With `step`: which, 1 for the first. Who did not reach it has the value `$none`."""
+    """With `step`, and only then: which, 1 for the first. Who did not reach it has the value `$none`."""
     breakdown_limit: _builtins.int
     """How many values of the breakdown are told apart, most entries first; the rest is `$other`. 0 = 25, at most 200."""
     trend_interval: _builtins.str
@@ -122,7 +139,9 @@ class QueryFunnelsRequest(_message.Message):
 
     @_builtins.property
     def held_constant(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 3 fields whose value must be that of the entry in every step."""
+        """Up to 3 fields whose value must be that of the entry in every step. A number never equals a string; no value is the same
+        as no value.
+        """
 
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
@@ -174,19 +193,21 @@ class FunnelStep(_message.Message):
     AVERAGE_MS_FIELD_NUMBER: _builtins.int
     P90_MS_FIELD_NUMBER: _builtins.int
     label: _builtins.str
-    """What the step is called."""
+    """What the step is called; in order `any` `1 of 3`, `2 of 3` and so on."""
     count: _builtins.float
     """How many reached it."""
     conversion_from_first: _builtins.float
     """Share of those who entered, 0.0 to 1.0; absent when nobody did."""
     conversion_from_previous: _builtins.float
-    """Share of those who reached the step before."""
+    """Share of those who reached the step before; absent for the first step and when nobody did."""
     median_ms: _builtins.float
     """Median time from the step before, milliseconds; absent for the first step and when nobody came."""
     average_ms: _builtins.float
     """Mean time from the step before, milliseconds."""
     p90_ms: _builtins.float
-    """90th percentile of the time from the step before, milliseconds."""
+    """90th percentile of the time from the step before, milliseconds. It and the median are those of the attempts that are kept
+    where events are sampled; counts and means are re-weighted.
+    """
     def __init__(
         self,
         *,
@@ -227,7 +248,9 @@ Global___FunnelStep: _TypeAlias = FunnelStep  # noqa: Y015
 
 @_typing.final
 class FunnelBar(_message.Message):
-    """FunnelBar is a bar of the histogram."""
+    """FunnelBar is a bar of the histogram: as many as asked for, of one width in whole milliseconds, the first beginning with the
+    shortest time of the group; none when nobody converted.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -313,7 +336,7 @@ class FunnelGroup(_message.Message):
 
     @_builtins.property
     def histogram(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunnelBar]:
-        """The histogram of the time from entry to the last step."""
+        """The histogram of the time from entry to the last step taken."""
 
     @_builtins.property
     def trend(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunnelPoint]:

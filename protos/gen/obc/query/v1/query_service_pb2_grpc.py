@@ -7,6 +7,7 @@ from obc.query.v1 import activity_pb2 as obc_dot_query_dot_v1_dot_activity__pb2
 from obc.query.v1 import bad_row_pb2 as obc_dot_query_dot_v1_dot_bad__row__pb2
 from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb2
 from obc.query.v1 import explain_pb2 as obc_dot_query_dot_v1_dot_explain__pb2
+from obc.query.v1 import funnels_pb2 as obc_dot_query_dot_v1_dot_funnels__pb2
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
 from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
 from obc.query.v1 import retention_pb2 as obc_dot_query_dot_v1_dot_retention__pb2
@@ -94,6 +95,11 @@ class QueryServiceStub:
                 '/obc.query.v1.QueryService/ExplainInsight',
                 request_serializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.FromString,
+                _registered_method=True)
+        self.QueryFunnels = channel.unary_unary(
+                '/obc.query.v1.QueryService/QueryFunnels',
+                request_serializer=obc_dot_query_dot_v1_dot_funnels__pb2.QueryFunnelsRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_funnels__pb2.QueryFunnelsResponse.FromString,
                 _registered_method=True)
         self.ListEventNames = channel.unary_unary(
                 '/obc.query.v1.QueryService/ListEventNames',
@@ -196,6 +202,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryFunnels(self, request, context):
+        """QueryFunnels counts who goes through steps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEventNames(self, request, context):
         """ListEventNames lists the names of events with how often, by how many people and when they were used.
         """
@@ -284,6 +297,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.ExplainInsight,
                     request_deserializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.SerializeToString,
+            ),
+            'QueryFunnels': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryFunnels,
+                    request_deserializer=obc_dot_query_dot_v1_dot_funnels__pb2.QueryFunnelsRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_funnels__pb2.QueryFunnelsResponse.SerializeToString,
             ),
             'ListEventNames': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEventNames,
@@ -582,6 +600,33 @@ class QueryService:
             '/obc.query.v1.QueryService/ExplainInsight',
             obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryFunnels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/QueryFunnels',
+            obc_dot_query_dot_v1_dot_funnels__pb2.QueryFunnelsRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_funnels__pb2.QueryFunnelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ from obc.query.v1 import activity_pb2 as _activity_pb2
 from obc.query.v1 import bad_row_pb2 as _bad_row_pb2
 from obc.query.v1 import dashboard_pb2 as _dashboard_pb2
 from obc.query.v1 import explain_pb2 as _explain_pb2
+from obc.query.v1 import funnels_pb2 as _funnels_pb2
 from obc.query.v1 import live_pb2 as _live_pb2
 from obc.query.v1 import metrics_pb2 as _metrics_pb2
 from obc.query.v1 import retention_pb2 as _retention_pb2
@@ -63,6 +64,8 @@ class QueryServiceStub:
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ExplainInsight: _grpc.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]
     """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+    QueryFunnels: _grpc.UnaryUnaryMultiCallable[_funnels_pb2.QueryFunnelsRequest, _funnels_pb2.QueryFunnelsResponse]
+    """QueryFunnels counts who goes through steps."""
     ListEventNames: _grpc.UnaryUnaryMultiCallable[_schema_pb2.ListEventNamesRequest, _schema_pb2.ListEventNamesResponse]
     """ListEventNames lists the names of events with how often, by how many people and when they were used."""
     ListPropertyNames: _grpc.UnaryUnaryMultiCallable[_schema_pb2.ListPropertyNamesRequest, _schema_pb2.ListPropertyNamesResponse]
@@ -101,6 +104,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ExplainInsight: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]  # type: ignore[assignment]
     """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+    QueryFunnels: _aio.UnaryUnaryMultiCallable[_funnels_pb2.QueryFunnelsRequest, _funnels_pb2.QueryFunnelsResponse]  # type: ignore[assignment]
+    """QueryFunnels counts who goes through steps."""
     ListEventNames: _aio.UnaryUnaryMultiCallable[_schema_pb2.ListEventNamesRequest, _schema_pb2.ListEventNamesResponse]  # type: ignore[assignment]
     """ListEventNames lists the names of events with how often, by how many people and when they were used."""
     ListPropertyNames: _aio.UnaryUnaryMultiCallable[_schema_pb2.ListPropertyNamesRequest, _schema_pb2.ListPropertyNamesResponse]  # type: ignore[assignment]
@@ -196,6 +201,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explain_pb2.ExplainInsightResponse, _abc.Awaitable[_explain_pb2.ExplainInsightResponse]]:
         """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+
+    @_abc_1.abstractmethod
+    def QueryFunnels(
+        self,
+        request: _funnels_pb2.QueryFunnelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_funnels_pb2.QueryFunnelsResponse, _abc.Awaitable[_funnels_pb2.QueryFunnelsResponse]]:
+        """QueryFunnels counts who goes through steps."""
 
     @_abc_1.abstractmethod
     def ListEventNames(

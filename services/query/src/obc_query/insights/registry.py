@@ -6,6 +6,7 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from obc.query.v1 import query_service_pb2
+from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import AnyInsight
 from obc_query.insights.lifecycle import LIFECYCLE
 from obc_query.insights.retention import RETENTION
@@ -14,6 +15,7 @@ from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.trends import TRENDS
 
 INSIGHTS: Mapping[str, AnyInsight] = {
+    "funnels": FUNNELS,
     "lifecycle": LIFECYCLE,
     "retention": RETENTION,
     "sessions": SESSIONS,

@@ -1,0 +1,177 @@
+"""The events of a funnel: an array for every person or session, in order.
+
+An event's place is one number, its code: the time in milliseconds times 32, plus the first step that it matches (0 for
+the first, the number of steps for none). Codes have the order that the contract wants: by time, events of one moment by
+step. Most funnels need nothing else, and arrays of numbers are several times cheaper to gather and sort than arrays of
+tuples. What two events of one code have not in common (what they match beyond the first step, values, weights) is
+carried beside it, and then the ids decide their order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from obc_query.fields import Field
+from obc_query.insights.breakdown import label_expression
+from obc_query.insights.filter_tree import any_of, filter_condition, selector_condition
+from obc_query.insights.funnels.question import FunnelQuestion
+from obc_query.questions.expressions import EVENT_MS, WEIGHT
+from obc_query.questions.sessions import GAP_MS
+from obc_query.statement import Binder, Events, Select
+
+STEP_BITS = 5
+_STEPS = 2**STEP_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is known of an event.
+
+    Attributes:
+        fields: `code`; `tie`, its id; `mask`, a bit for every step that it matches; `excluded`, a bit for every
+            exclusion; `held`, a hash of the values held constant; `weight`; `label`, the value of the breakdown. A code
+            alone is a number, several fields are a tuple, which is sorted by its first ones.
+    """
+
+    fields: tuple[str, ...]
+
+    def of(self, event: str, field: str) -> str:
+        """A field of an event."""
+        return event if len(self.fields) == 1 else f"{event}.{self.fields.index(field) + 1}"
+
+    def all_of(self, events: str, field: str) -> str:
+        """A field of every event of an array, as an array."""
+        return events if len(self.fields) == 1 else f"tupleElement({events}, {self.fields.index(field) + 1})"
+
+    def has(self, field: str) -> bool:
+        """Whether the field is there."""
+        return field in self.fields
+
+
+def layout(question: FunnelQuestion, *, sampled: bool, held_first: bool) -> Layout:
+    """What a question has to know of each event; with `held_first` events are sorted by what is held constant."""
+    wanted = {
+        "mask": not question.one_step_each,
+        "excluded": needs_exclusions(question),
+        "held": bool(question.held_constant),
+        "weight": sampled,
+        "label": question.breakdown is not None,
+    }
+    beside = tuple(field for field, is_wanted in wanted.items() if is_wanted)
+    if not beside:
+        return Layout(("code",))
+    if held_first and "held" in beside:
+        return Layout(("held", "code", "tie", *(field for field in beside if field != "held")))
+    return Layout(("code", "tie", *beside))
+
+
+def needs_exclusions(question: FunnelQuestion) -> bool:
+    """Nothing at all is between the steps of a strict funnel."""
+    return bool(question.exclusions) and question.order != "strict"
+
+
+def units(question: FunnelQuestion, known: Layout, binder: Binder) -> Select:
+    """Rows: `events`, the sorted events of each person or session who has some."""
+    sessions = question.counting == "sessions"
+    only_steps = not sessions and question.order != "strict" and not needs_exclusions(question)
+    element = [_field(question, field, binder, only_steps=only_steps) for field in known.fields]
+    fields = ", ".join(element)
+    gathered = f"groupArray({fields})" if len(element) == 1 else f"groupArray(({fields}))"
+    where = ["session_id != ''" if sessions else "person != ''"]
+    if not sessions and question.order != "strict":
+        where.append(_steps_or_exclusions(question, binder))
+    source = Events(binder.moment(question.events_span.start_ms), binder.moment(question.events_span.end_ms), where)
+    if not sessions:
+        return Select([f"arraySort({gathered}) AS events"], source, group_by=["person"])
+    by_session = Select(
+        [f"arraySort(event -> {known.of('event', 'code')}, {gathered}) AS all_events"], source, group_by=["session_id"]
+    )
+    pieces = Select([f"arrayJoin({_cut(known)}) AS piece"], by_session)
+    kept = "piece" if question.order == "strict" else f"arrayFilter(event -> {_is_of_use(question, known)}, piece)"
+    return Select([f"arraySort({kept}) AS events"], pieces)
+
+
+def meets_steps(question: FunnelQuestion, binder: Binder) -> Events:
+    """The events that can be steps."""
+    whose = "session_id != ''" if question.counting == "sessions" else "person != ''"
+    steps = _all_hold([any_of(question.steps, binder), _shared(question, binder)])
+    return Events(
+        binder.moment(question.events_span.start_ms), binder.moment(question.events_span.end_ms), [whose, steps]
+    )
+
+
+def milliseconds(code: str) -> str:
+    """The time of a code."""
+    return f"bitShiftRight({code}, {STEP_BITS})"
+
+
+def _steps_or_exclusions(question: FunnelQuestion, binder: Binder) -> str:
+    steps = _all_hold([any_of(question.steps, binder), _shared(question, binder)])
+    if not needs_exclusions(question) or steps == "true":
+        return steps
+    excluded = any_of([exclusion.event for exclusion in question.exclusions], binder)
+    return "true" if excluded == "true" else f"({steps}) OR {excluded}"
+
+
+def _shared(question: FunnelQuestion, binder: Binder) -> str:
+    return "true" if question.filter is None else filter_condition(question.filter, binder)
+
+
+def _all_hold(conditions: Sequence[str]) -> str:
+    return " AND ".join(f"({condition})" for condition in conditions if condition != "true") or "true"
+
+
+def _field(question: FunnelQuestion, field: str, binder: Binder, *, only_steps: bool) -> str:
+    if field == "code":
+        return f"{EVENT_MS} * {_STEPS} + {_first_step(question, binder, only_steps=only_steps)}"
+    if field == "tie":
+        return "toUInt128(event_id)"
+    if field == "mask":
+        mask = _bits([selector_condition(step, binder) for step in question.steps])
+        return (
+            mask if only_steps or question.filter is None else f"if({_shared(question, binder)}, {mask}, toUInt32(0))"
+        )
+    if field == "excluded":
+        return _bits([selector_condition(exclusion.event, binder) for exclusion in question.exclusions])
+    if field == "held":
+        return f"sipHash128({', '.join(_typed_value(field) for field in question.held_constant)})"
+    if field == "weight":
+        return WEIGHT
+    assert question.breakdown is not None  # `label` is the last field there is
+    return label_expression(question.breakdown.field)
+
+
+def _first_step(question: FunnelQuestion, binder: Binder, *, only_steps: bool) -> str:
+    """The first step that an event matches. Where there are only events of steps the last need not be looked for."""
+    looked_for = question.steps[:-1] if only_steps else question.steps
+    cases = [f"{selector_condition(step, binder)}, {place}" for place, step in enumerate(looked_for)]
+    if question.filter is not None and not only_steps:
+        cases.insert(0, f"NOT ({_shared(question, binder)}), {len(looked_for)}")
+    return f"multiIf({', '.join(cases)}, {len(looked_for)})"
+
+
+def _bits(conditions: Sequence[str]) -> str:
+    return f"toUInt32({' + '.join(f'({condition}) * {2**place}' for place, condition in enumerate(conditions))})"
+
+
+def _typed_value(field: Field) -> str:
+    """A text that is the same for the same value of the same type only; '' for none."""
+    cases = [f"NOT ({field.exists}), ''"]
+    if field.number is not None:
+        # Zero is zero, whatever its sign.
+        cases.append(f"isNotNull({field.number}), concat('n', ifNull(toString({field.number} + 0), ''))")
+    if field.boolean is not None:
+        cases.append(f"isNotNull({field.boolean}), concat('b', ifNull(toString({field.boolean}), ''))")
+    if field.text is not None:
+        cases.append(f"isNotNull({field.text}), concat('s', ifNull(toString({field.text}), ''))")
+    return f"multiIf({', '.join(cases)}, concat('o', ifNull(toString({field.label}), '')))"
+
+
+def _cut(known: Layout) -> str:
+    times = f"arrayMap(event -> {milliseconds(known.of('event', 'code'))}, all_events)"
+    return f"arraySplit((event, gap) -> gap >= {GAP_MS}, all_events, arrayDifference({times}))"
+
+
+def _is_of_use(question: FunnelQuestion, known: Layout) -> str:
+    step = f"bitAnd({known.of('event', 'code')}, {_STEPS - 1})"
+    matches = f"{step} < {len(question.steps)}"
+    return f"{matches} OR {known.of('event', 'excluded')} != 0" if known.has("excluded") else matches
