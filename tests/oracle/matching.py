@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.stored_events import Stored
 
@@ -38,11 +39,17 @@ def value_of(event: Stored, field: str) -> Any:
         "anonymous_id": event.anonymous,
         "session_id": event.session,
         "page_url": event.page_url,
+        "page_path": (urlsplit(event.page_url).path or "/") if event.page_url else None,
         "referrer": event.referrer,
         "sample_rate": event.sample_rate,
     }
     value = event.device.get(field.removeprefix("device_info.")) if field not in columns else columns[field]
     return _ABSENT if value in (None, "") else value
+
+
+def has_value(event: Stored, field: str) -> bool:
+    """Whether the event has anything in a field."""
+    return value_of(event, field) is not _ABSENT
 
 
 def kind(value: Any) -> str:

@@ -64,6 +64,7 @@ _SOCKET = Row("ingest", kind="ws", operator=403)
 
 TABLE: dict[str, Row] = {
     "POST /v1/insights/funnels": Row("query", lambda world: {"steps": [{}, {}]}, operator=403),
+    "POST /v1/insights/paths": _INSIGHT,
     "POST /v1/insights/sessions": _INSIGHT,
     "POST /v1/insights/stickiness": _INSIGHT,
     "POST /v1/insights/trends": Row("query", lambda world: {"series": [{}]}, operator=403),

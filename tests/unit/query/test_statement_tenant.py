@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import obc_query
-from obc.query.v1 import activity_pb2, funnels_pb2, retention_pb2, schema_pb2, timeline_pb2, trends_pb2
+from obc.query.v1 import activity_pb2, funnels_pb2, paths_pb2, retention_pb2, schema_pb2, timeline_pb2, trends_pb2
 from obc_query.buckets import make_buckets
 from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.filters import parse_filters
@@ -23,6 +23,9 @@ from obc_query.insights.funnels.events import meets_steps
 from obc_query.insights.funnels.statements import funnel_statement
 from obc_query.insights.lifecycle import LIFECYCLE
 from obc_query.insights.lifecycle.statements import relevant_events, states_statement
+from obc_query.insights.paths import PATHS
+from obc_query.insights.paths import statements as paths
+from obc_query.insights.paths.elements import Numbers, Tuples
 from obc_query.insights.retention import RETENTION
 from obc_query.insights.retention import statements as retention
 from obc_query.insights.retention.question import CRITERIA, MODES, RULES
@@ -279,6 +282,31 @@ def test_every_statement_of_funnels_carries_the_tenant(
     assert_tenant(funnel_statement(TENANT, question, sampled=sampled))
     binder = Binder()
     assert_tenant(Statement(TENANT, "sampled", Select(["1"], meets_steps(question, binder)), binder))
+
+
+@given(
+    st.lists(hostile, min_size=1, max_size=3, unique=True),
+    hostile,
+    st.sampled_from(["", "start", "end", "around"]),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_statement_of_paths_carries_the_tenant(
+    names: list[str], key: str, place: str, collapse: bool, by_user: bool, sampled: bool
+) -> None:
+    event = {"names": names, "filter": {"field": f"properties.{key}", "op": "neq", "values": [key]}}
+    body = {
+        "steps": event,
+        "step_field": f"properties.{key}",
+        "counting": "user" if by_user else "session",
+        "collapse_repeats": collapse,
+    } | ({place: event} if place else {})
+    question = PATHS.read(json_format.ParseDict(body, paths_pb2.QueryPathsRequest()), SPAN.end_ms)
+    assert_tenant(paths.names(TENANT, question))
+    for elements in (Numbers(names), Tuples()):
+        for told in (None, [(number, name) for number, name in enumerate(names)]):
+            assert_tenant(paths.ways(TENANT, question, elements, told, sampled=sampled))
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

@@ -15,6 +15,7 @@ from obc.query.v1 import (
     funnels_pb2,
     live_pb2,
     metrics_pb2,
+    paths_pb2,
     query_service_pb2_grpc,
     retention_pb2,
     schema_pb2,
@@ -35,6 +36,7 @@ from obc_query.insights import explain
 from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import Insight, Question
 from obc_query.insights.lifecycle import LIFECYCLE
+from obc_query.insights.paths import PATHS
 from obc_query.insights.retention import RETENTION
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
@@ -292,6 +294,9 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         self, request: funnels_pb2.QueryFunnelsRequest, context: _Context
     ) -> funnels_pb2.QueryFunnelsResponse:
         return await self._insight(FUNNELS, request, context)
+
+    async def QueryPaths(self, request: paths_pb2.QueryPathsRequest, context: _Context) -> paths_pb2.QueryPathsResponse:
+        return await self._insight(PATHS, request, context)
 
     async def _insight(
         self, insight: Insight[_Request, _Question, _Response], request: _Request, context: _Context

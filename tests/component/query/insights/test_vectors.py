@@ -16,6 +16,7 @@ import pytest
 from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import AnyInsight
 from obc_query.insights.lifecycle import LIFECYCLE
+from obc_query.insights.paths import PATHS
 from obc_query.insights.retention import RETENTION
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
@@ -24,6 +25,7 @@ from tests.oracle.comparing import same
 from tests.oracle.funnels import funnels
 from tests.oracle.identity import linked
 from tests.oracle.lifecycle import lifecycle
+from tests.oracle.paths import paths
 from tests.oracle.retention import retention
 from tests.oracle.sessions import sessions
 from tests.oracle.stickiness import stickiness
@@ -35,6 +37,7 @@ Plain = Callable[[Sequence[Stored], dict[str, Any], int], dict[str, Any]]
 INSIGHTS: dict[str, tuple[AnyInsight, Plain]] = {
     "funnels": (FUNNELS, funnels),
     "lifecycle": (LIFECYCLE, lifecycle),
+    "paths": (PATHS, paths),
     "retention": (RETENTION, retention),
     "sessions": (SESSIONS, sessions),
     "stickiness": (STICKINESS, stickiness),

@@ -22,7 +22,11 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class QueryPathsRequest(_message.Message):
-    """QueryPathsRequest asks which ways are taken, step by step."""
+    """QueryPathsRequest asks which ways are taken, step by step.
+
+    A session or a user has at most one path. Its steps are the chosen events in the order of their time, those of one
+    millisecond in the order of their ids.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -42,30 +46,49 @@ class QueryPathsRequest(_message.Message):
     to_time: _builtins.str
     """End, exclusive; empty = now."""
     counting: _builtins.str
-    """What a path is made of: the events of a `session` (default) or of a `user`."""
+    """Whose events make a path. `session` (default): those of a session that starts in the range, whole, followed for a
+    day after the range. A session is the events of one `session_id`, whether they are steps or not, cut where 30
+    minutes or more pass between two of them; it starts with its first event. `user`: those of a person in the range;
+    what lies before and after is no part. A person is the user id, else the user that the device belongs to, else the
+    anonymous id, else the session id. Events without a session id (without any of these) are in no path.
+    """
     step_field: _builtins.str
     """What a step is called: `event_name` (default) or any other field. Events without it are no steps."""
     max_steps: _builtins.int
-    """Steps in each direction, 2 to 10; 0 = 5."""
+    """Steps that are told in each direction, step 0 among them, 2 to 10; 0 = 5. So with 5 they are 0 to 4, with `end` -4
+    to 0, with `around` -4 to 4.
+    """
     edges_per_step: _builtins.int
-    """The most frequent edges of each step; 0 = 20, at most 100. What is beyond is `$other`."""
+    """The most frequent edges of each step that are told, 0 = 20, at most 100; and as many of the most frequent drop-offs
+    of each step. Ties: by source, then target, in the order of code points. Nodes that these touch have their names.
+    All others of a step are one node, `$other`: paths that differ there only are counted as one way. So every path
+    that takes a step is in exactly one node of it, and whatever leads on is in an edge: edges between two nodes that
+    have their names are told too, and may be more than the number.
+    """
     collapse_repeats: _builtins.bool
-    """A step that repeats the one before is left out."""
+    """Of steps in a row that have the same name only the first is left, with its time. It is done after a path is cut at
+    `start` or `end`, and before its steps are numbered; the step that stands for the one that `end` or `around` found
+    is step 0.
+    """
     @_builtins.property
     def steps(self) -> _filter_pb2.EventSelector:
         """Which events are steps; empty = all."""
 
     @_builtins.property
     def start(self) -> _filter_pb2.EventSelector:
-        """Paths begin at the first of these. At most one of `start`, `end` and `around`."""
+        """Paths begin at the first step that is one of these, which is step 0; what has none is no path. At most one of
+        `start`, `end` and `around`. Without any of them paths begin at the first step.
+        """
 
     @_builtins.property
     def end(self) -> _filter_pb2.EventSelector:
-        """Paths end at the last of these, and are counted backwards from it: step 0 is the end, -1 the one before."""
+        """Paths end at the last step that is one of these, and are counted backwards from it: step 0 is the end, -1 the one
+        before.
+        """
 
     @_builtins.property
     def around(self) -> _filter_pb2.EventSelector:
-        """Both sides of the first of these, which is step 0."""
+        """Both sides of the first step that is one of these, which is step 0."""
 
     def __init__(
         self,
@@ -92,7 +115,13 @@ Global___QueryPathsRequest: _TypeAlias = QueryPathsRequest  # noqa: Y015
 
 @_typing.final
 class PathNode(_message.Message):
-    """PathNode is a step of a certain name at a certain place."""
+    """PathNode is a step of a certain name at a certain place.
+
+    Counts are of paths; a path counts as often as the least of its steps (before it is cut) stands for where events are
+    sampled. From step 0 on the edges that leave a node and its drop-offs are its count together, except at the last step
+    that is told: paths that go on from there are neither. Before step 0 the same holds of the edges that reach a node,
+    except at the first step that is told. With `end` step 0 counts as before, else as from 0 on.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -103,11 +132,11 @@ class PathNode(_message.Message):
     step: _builtins.int
     """Number of the step, 0 for the start."""
     name: _builtins.str
-    """What it is called; `$other` for everything beyond the most frequent edges."""
+    """What it is called; `$other` for everything that the most frequent edges and drop-offs do not touch."""
     count: _builtins.float
     """How many paths go through it."""
     drop_offs: _builtins.float
-    """How many of them end here (or begin here, where steps are counted backwards)."""
+    """How many of them end here (begin here, where steps are counted backwards)."""
     def __init__(
         self,
         *,
@@ -144,7 +173,9 @@ class PathEdge(_message.Message):
     count: _builtins.float
     """How many paths take it."""
     median_ms: _builtins.float
-    """Median time between the two, milliseconds."""
+    """Median time between the two, milliseconds, of the paths that are kept where events are sampled: the middle value,
+    or the mean of the two. Absent where one of the two is `$other`.
+    """
     def __init__(
         self,
         *,
@@ -184,11 +215,11 @@ class QueryPathsResponse(_message.Message):
     """End of the range, unix milliseconds."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PathNode]:
-        """The nodes by step, most frequent first."""
+        """The nodes by step, most frequent first, then by name; `$other` last in its step."""
 
     @_builtins.property
     def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___PathEdge]:
-        """The edges by step, most frequent first."""
+        """The edges by step, most frequent first, then by source and target; those with `$other` behind the others."""
 
     @_builtins.property
     def info(self) -> _metrics_pb2.AnswerInfo:

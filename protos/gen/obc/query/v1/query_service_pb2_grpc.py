@@ -10,6 +10,7 @@ from obc.query.v1 import explain_pb2 as obc_dot_query_dot_v1_dot_explain__pb2
 from obc.query.v1 import funnels_pb2 as obc_dot_query_dot_v1_dot_funnels__pb2
 from obc.query.v1 import live_pb2 as obc_dot_query_dot_v1_dot_live__pb2
 from obc.query.v1 import metrics_pb2 as obc_dot_query_dot_v1_dot_metrics__pb2
+from obc.query.v1 import paths_pb2 as obc_dot_query_dot_v1_dot_paths__pb2
 from obc.query.v1 import retention_pb2 as obc_dot_query_dot_v1_dot_retention__pb2
 from obc.query.v1 import schema_pb2 as obc_dot_query_dot_v1_dot_schema__pb2
 from obc.query.v1 import stored_event_pb2 as obc_dot_query_dot_v1_dot_stored__event__pb2
@@ -95,6 +96,11 @@ class QueryServiceStub:
                 '/obc.query.v1.QueryService/ExplainInsight',
                 request_serializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.FromString,
+                _registered_method=True)
+        self.QueryPaths = channel.unary_unary(
+                '/obc.query.v1.QueryService/QueryPaths',
+                request_serializer=obc_dot_query_dot_v1_dot_paths__pb2.QueryPathsRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_paths__pb2.QueryPathsResponse.FromString,
                 _registered_method=True)
         self.QueryFunnels = channel.unary_unary(
                 '/obc.query.v1.QueryService/QueryFunnels',
@@ -202,6 +208,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryPaths(self, request, context):
+        """QueryPaths counts which ways are taken, step by step.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def QueryFunnels(self, request, context):
         """QueryFunnels counts who goes through steps.
         """
@@ -297,6 +310,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.ExplainInsight,
                     request_deserializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.SerializeToString,
+            ),
+            'QueryPaths': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryPaths,
+                    request_deserializer=obc_dot_query_dot_v1_dot_paths__pb2.QueryPathsRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_paths__pb2.QueryPathsResponse.SerializeToString,
             ),
             'QueryFunnels': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryFunnels,
@@ -600,6 +618,33 @@ class QueryService:
             '/obc.query.v1.QueryService/ExplainInsight',
             obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_explain__pb2.ExplainInsightResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryPaths(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/QueryPaths',
+            obc_dot_query_dot_v1_dot_paths__pb2.QueryPathsRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_paths__pb2.QueryPathsResponse.FromString,
             options,
             channel_credentials,
             insecure,

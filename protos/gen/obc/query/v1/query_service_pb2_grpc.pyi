@@ -12,6 +12,7 @@ from obc.query.v1 import explain_pb2 as _explain_pb2
 from obc.query.v1 import funnels_pb2 as _funnels_pb2
 from obc.query.v1 import live_pb2 as _live_pb2
 from obc.query.v1 import metrics_pb2 as _metrics_pb2
+from obc.query.v1 import paths_pb2 as _paths_pb2
 from obc.query.v1 import retention_pb2 as _retention_pb2
 from obc.query.v1 import schema_pb2 as _schema_pb2
 from obc.query.v1 import stored_event_pb2 as _stored_event_pb2
@@ -64,6 +65,8 @@ class QueryServiceStub:
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ExplainInsight: _grpc.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]
     """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+    QueryPaths: _grpc.UnaryUnaryMultiCallable[_paths_pb2.QueryPathsRequest, _paths_pb2.QueryPathsResponse]
+    """QueryPaths counts which ways are taken, step by step."""
     QueryFunnels: _grpc.UnaryUnaryMultiCallable[_funnels_pb2.QueryFunnelsRequest, _funnels_pb2.QueryFunnelsResponse]
     """QueryFunnels counts who goes through steps."""
     ListEventNames: _grpc.UnaryUnaryMultiCallable[_schema_pb2.ListEventNamesRequest, _schema_pb2.ListEventNamesResponse]
@@ -104,6 +107,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """QueryStickiness counts users by the number of intervals in which they are active."""
     ExplainInsight: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]  # type: ignore[assignment]
     """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+    QueryPaths: _aio.UnaryUnaryMultiCallable[_paths_pb2.QueryPathsRequest, _paths_pb2.QueryPathsResponse]  # type: ignore[assignment]
+    """QueryPaths counts which ways are taken, step by step."""
     QueryFunnels: _aio.UnaryUnaryMultiCallable[_funnels_pb2.QueryFunnelsRequest, _funnels_pb2.QueryFunnelsResponse]  # type: ignore[assignment]
     """QueryFunnels counts who goes through steps."""
     ListEventNames: _aio.UnaryUnaryMultiCallable[_schema_pb2.ListEventNamesRequest, _schema_pb2.ListEventNamesResponse]  # type: ignore[assignment]
@@ -201,6 +206,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explain_pb2.ExplainInsightResponse, _abc.Awaitable[_explain_pb2.ExplainInsightResponse]]:
         """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
+
+    @_abc_1.abstractmethod
+    def QueryPaths(
+        self,
+        request: _paths_pb2.QueryPathsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_paths_pb2.QueryPathsResponse, _abc.Awaitable[_paths_pb2.QueryPathsResponse]]:
+        """QueryPaths counts which ways are taken, step by step."""
 
     @_abc_1.abstractmethod
     def QueryFunnels(

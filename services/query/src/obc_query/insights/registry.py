@@ -9,6 +9,7 @@ from obc.query.v1 import query_service_pb2
 from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import AnyInsight
 from obc_query.insights.lifecycle import LIFECYCLE
+from obc_query.insights.paths import PATHS
 from obc_query.insights.retention import RETENTION
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
@@ -17,6 +18,7 @@ from obc_query.insights.trends import TRENDS
 INSIGHTS: Mapping[str, AnyInsight] = {
     "funnels": FUNNELS,
     "lifecycle": LIFECYCLE,
+    "paths": PATHS,
     "retention": RETENTION,
     "sessions": SESSIONS,
     "stickiness": STICKINESS,
