@@ -62,20 +62,19 @@ async def test_it_is_what_the_contract_says(desk: InsightDesk, case: tuple[list[
     same(answer, paths(events, body, LATER))
 
 
-@over_histories(cases())
+@over_histories(st.tuples(cases(), st.sampled_from([(1, 5_000), (1, 0), (1_000, 0)])))
 async def test_many_names_and_many_edges_change_nothing(
-    desk: InsightDesk, monkeypatch: pytest.MonkeyPatch, case: tuple[list[Stored], dict[str, Any]]
+    desk: InsightDesk,
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[tuple[list[Stored], dict[str, Any]], tuple[int, int]],
 ) -> None:
-    events, body = case
-    note(f"{body}\n{events}")
-    tenant_id, wanted = desk.store(events), paths(events, body, LATER)
+    (events, body), (most_names, most_rows) = case
+    note(f"{body}\n{events}\n{most_names} names, {most_rows} rows")
     with monkeypatch.context() as patch:
-        patch.setattr(statements, "MOST_NAMES", 1)
-        same(await desk.ask(PATHS, tenant_id, body, now_ms=LATER), wanted)
-        patch.setattr(statements, "MOST_ROWS", body.get("edges_per_step", 20))
-        same(await desk.ask(PATHS, tenant_id, body, now_ms=LATER), wanted)
-        patch.setattr(statements, "MOST_NAMES", 1_000)
-        same(await desk.ask(PATHS, tenant_id, body, now_ms=LATER), wanted)
+        patch.setattr(statements, "MOST_NAMES", most_names)
+        patch.setattr(statements, "MOST_ROWS", most_rows or body.get("edges_per_step", 20))
+        answer = await desk.ask(PATHS, desk.store(events), body, now_ms=LATER)
+    same(answer, paths(events, body, LATER))
 
 
 @over_histories(cases())
@@ -152,7 +151,36 @@ async def test_more_steps_and_more_edges_change_no_count(
             assert edge == edges[edge["step"], edge["source"], edge["target"]]
 
 
-async def test_names_that_appear_with_time_are_not_too_many(desk: InsightDesk) -> None:
+@pytest.mark.parametrize("most_names", [1, 1_000])
+async def test_a_step_is_called_as_it_is(desk: InsightDesk, monkeypatch: pytest.MonkeyPatch, most_names: int) -> None:
+    names = [
+        "it's",
+        'a "b"',
+        "back\\slash",
+        "\\N",
+        "tab\t",
+        "line\n",
+        "$other",
+        "",
+        "é",
+        "😀",
+        "\x01",
+        "{p0:String}",
+        "NULL",
+    ]
+    events = [
+        Stored(START + number * 1_000, session="s", properties={"tab": name}) for number, name in enumerate(names * 2)
+    ]
+    body = {**RANGE, "step_field": "properties.tab", "max_steps": 10}
+    monkeypatch.setattr(statements, "MOST_NAMES", most_names)
+
+    for skipped in range(0, len(names), 5):
+        asked = {**body, "start": {"filter": {"field": "properties.tab", "op": "eq", "values": [names[skipped]]}}}
+        answer = await desk.ask(PATHS, desk.store(events), asked, now_ms=LATER)
+        same(answer, paths(events, asked, LATER))
+
+
+async def test_more_names_than_are_carried_as_numbers(desk: InsightDesk) -> None:
     events = [
         Stored(START + number, user=f"u{number % 7}", name=f"n{number % 2_500:04}", session=f"s{number % 7}")
         for number in range(6_000)
