@@ -8,6 +8,7 @@ from obc.query.v1 import paths_pb2
 from obc_query.asker import Asker
 from obc_query.insights.paths import statements
 from obc_query.insights.paths.elements import Elements, Numbers, Tuples
+from obc_query.insights.paths.own_paths import is_somebodys, step_events
 from obc_query.insights.paths.question import PathsQuestion
 from obc_query.insights.paths.statements import DROPS_OFF, GOES_ON
 from obc_query.questions.expressions import OTHER
@@ -54,7 +55,7 @@ class _Counts:
 async def answer(asker: Asker, tenant_id: str, question: PathsQuestion, now_ms: int) -> paths_pb2.QueryPathsResponse:
     """Asks the engine. Raises what the engine raises."""
     binder = Binder()
-    events = statements.step_events(question, binder, statements.is_somebodys(question))
+    events = step_events(question, binder, is_somebodys(question))
     names = [str(name) for (name,) in await asker.fetch(statements.names(tenant_id, question))]
     elements: Elements = Numbers(names) if len(names) <= statements.MOST_NAMES else Tuples()
 
