@@ -1,4 +1,4 @@
-"""How a test is run over many histories: 60 in `make test`, 2,000 in `make test-oracle`."""
+"""How a test is run over many histories: 20 in `make test`, 2,000 in `make test-oracle`."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
 
-_HISTORIES = int(os.environ.get("OBC_ORACLE_HISTORIES", "60"))
+_HISTORIES = int(os.environ.get("OBC_ORACLE_HISTORIES", "20"))
 _LONGEST_SECONDS = 0.5
 
 
