@@ -50,6 +50,6 @@ export const post = async (url: string, key: string, items: Item[], load: LoadFa
 export const handOver = async (url: string, key: string, items: Item[]): Promise<Answer> => {
   const text = `{"key":${JSON.stringify(key)},${wireBatch(items)}}`;
   if ("keepalive" in Request.prototype) return send(url, text, undefined, true);
-  navigator.sendBeacon(url, text);
+  navigator.sendBeacon?.(url, text);
   return { status_: 0 };
 };

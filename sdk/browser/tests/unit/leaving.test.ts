@@ -2,6 +2,7 @@
 import { IDBObjectStore } from "fake-indexeddb";
 import { beforeEach, expect, test, vi } from "vitest";
 import { encode } from "../../src/queue/entry.ts";
+import { handOver } from "../../src/transport/rest.ts";
 import type { AnalyticsEvent } from "../../src/types.ts";
 import { delivered, type FakeStorage, openBrowser, settle, started } from "./browser.ts";
 
@@ -97,4 +98,10 @@ test("they stay where they are when there is no room to move them", async () => 
   (await started()).destroy();
   await settle();
   expect(storage.getItem("obc_analytics_events")).toBe(text);
+});
+
+test("where neither keepalive nor a beacon exists, handing over is no error: everything stays queued", async () => {
+  vi.stubGlobal("Request", class {});
+  expect(await handOver("https://a.example/batch", "wk_live_secretkey", [])).toEqual({ status_: 0 });
+  vi.unstubAllGlobals();
 });
