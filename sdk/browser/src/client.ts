@@ -41,7 +41,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   let life: AbortController | undefined;
   /** When the page was left or hidden; NaN = never. */
   let leftAt = NaN;
-  const modules: [Module, unknown][] = [];
+  const modules: (() => ReturnType<Module>)[] = [];
   /** What tears down the modules that run; undefined while none may. */
   let ends: ReturnType<Module>[] | undefined;
   let tracked = 0;
@@ -78,14 +78,12 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     let event_id = "";
     const lose = (outcome: Loss["outcome"], code: string) => delivery.lose_(event_id, outcome, { code });
     try {
-      const state = consent.state_();
-      if (state === "denied") return lose("refused", "consent");
+      if (consent.state_() === "denied") return lose("refused", "consent");
       if (!event_name?.trim?.() || event_name.length > 200)
         return lose("rejected", "bad_event_name");
       const rule = leftOutBy(rules, event_name);
       if (rule) return lose("dropped", rule);
-      const nameless = !!options.cookieless && state !== "granted";
-      let event = makeEvent(cells, device, options.tenant_id, nameless, event_name, properties, category);
+      let event = makeEvent(cells, device, options.tenant_id, options.cookieless && !mayStore(), event_name, properties, category);
       event_id = event.event_id;
       if (options.before_send) event = options.before_send(event)!;
       if (!event) return lose("dropped", "before_send");
@@ -102,20 +100,17 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
 
   const setUser = (user_id: string) => (isUserId(user_id) ? cells.set_("user", user_id) : debug("user_id", user_id));
 
-  const begin = ([module, wanted]: [Module, unknown]) => guarded(() => module(client, wanted));
-
   const endModules = () => {
-    ends?.forEach((end) => guarded(() => end?.()));
+    ends?.forEach((end) => end && guarded(end));
     ends = undefined;
   };
 
   /** Brings what runs in line with consent. */
   const obey = () => {
     if (!inBrowser) return;
-    const state = consent.state_();
-    const durable = state === "granted";
+    const durable = mayStore();
     // Also while nothing runs: what earlier pages have left must not wait on the disk until somebody agrees again.
-    if (state === "denied") {
+    if (consent.state_() === "denied") {
       endModules();
       delivery.refuse_();
       return cells.clear_();
@@ -124,7 +119,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
     if (durable) cells.persist_();
     if (durable || options.cookieless) delivery.start_(durable);
     else delivery.pause_();
-    ends ??= modules.map(begin);
+    ends ??= modules.map((begin) => begin());
   };
 
   const setConsent = (state: ConsentState) => {
@@ -196,8 +191,9 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
       return () => listeners.delete(listener);
     },
     use(module, wanted) {
-      modules.push([module, wanted]);
-      ends?.push(begin([module, wanted]));
+      const begin = () => guarded(() => module(client, wanted));
+      modules.push(begin);
+      ends?.push(begin());
     },
     getStats: () => ({
       storageStats: { eventCount: delivery.queue_.count_(), storageSize: delivery.queue_.bytes_() },

@@ -14,7 +14,7 @@ const LOOK_AGAIN = 50;
 /** Between tabs: added entries, ids that are done, the tenant's rules, a new tab asking for them, one that cannot wait. */
 interface Message {
   a?: Entry[];
-  d?: string[];
+  d?: string[] | Set<string>;
   r?: TenantRules | undefined;
   h?: 1;
   f?: 1;
@@ -59,6 +59,8 @@ export const createDelivery = (
   let rules: TenantRules | undefined;
   /** Since the store is being read. */
   let settledMeanwhile: Set<string> | undefined;
+  /** Not counted yet: the tab that sends counts what it knows of and says so; what is left is counted when it is this tab's turn. */
+  const refused = new Set<string>();
 
   const tell = (message: Message) => channel?.postMessage(message);
 
@@ -96,10 +98,9 @@ export const createDelivery = (
 
   const add = (item: Item) => {
     // What another tab has told us or stored is a copy, unless it is this tab that sends.
-    const evicted = queue.add_(item).filter((one) => fresh.delete(one) || (leads && running) || !one.saved_);
-    const ids = evicted.map(idOf);
-    ids.forEach((id) => lose(id, "evicted", { code: "evicted" }));
-    forget(ids);
+    const evicted = queue.add_(item).filter((one) => fresh.delete(one) || (leads && running) || !one.saved_).map(idOf);
+    evicted.forEach((id) => lose(id, "evicted", { code: "evicted" }));
+    forget(evicted);
   };
 
   /** Takes over what another tab or an earlier page has stored. */
@@ -127,7 +128,7 @@ export const createDelivery = (
         item.saved_ = saved || (channel && !leads);
         if (item.state_ === State.Saving) item.state_ = State.Free;
       }
-      forget(entries.map((entry) => entry.i).filter((id) => !queue.get_(id)));
+      forget(items.map(idOf).filter((id) => !queue.get_(id)));
       tell({ a: entries.filter((entry) => queue.get_(entry.i)) });
       sender.pump_();
     }
@@ -142,8 +143,8 @@ export const createDelivery = (
     const stored = (await store?.((use) => use.load_())) as Entry[] | undefined;
     if (!stored || !leads) return;
     for (const entry of stored) {
-      if (queue.get_(entry.i) || settled.has(entry.i)) continue;
       const { i } = entry;
+      if (queue.get_(i) || settled.has(i)) continue;
       if (isEntry(entry)) take(entry);
       else forget([i]);
     }
@@ -156,8 +157,11 @@ export const createDelivery = (
 
   const lead = () => {
     leads = true;
-    sender.start_();
-    void adopt();
+    if (!running) refuse();
+    else {
+      sender.start_();
+      void adopt();
+    }
   };
 
   const follow = () => {
@@ -165,11 +169,11 @@ export const createDelivery = (
     sender.stop_();
   };
 
-  const hear = ({ a = [], d = [], r, h, f }: Message) => {
-    d.forEach(queue.delete_);
+  const hear = ({ a, d, r, h, f }: Message) => {
+    d?.forEach((id) => refused.delete(id) || queue.delete_(id));
     if (r) learn((rules = r));
     if (!leads) return;
-    a.forEach(take);
+    a?.forEach(take);
     if (h) {
       tell({ r: rules });
       void adopt();
@@ -180,18 +184,35 @@ export const createDelivery = (
 
   /** Whether this tab leads is still true afterwards: what it knows to be stored is its to count, if consent is denied now. */
   const pause = () => {
-    running = false;
     resign?.();
     sender.stop_();
     channel?.close();
     // The page may be gone before anything is asked of it again.
     void store?.((use) => use.add_([...fresh].map((item) => item.entry_)).finally(use.close_));
-    channel = store = resign = undefined;
+    running = channel = store = resign = undefined;
   };
 
   const stop = () => {
     pause();
     leads = false;
+    refused.forEach((id) => refused.delete(id) && lose(id, "refused", { code: "consent" }));
+  };
+
+  const refuse = () => {
+    for (const item of queue.items_()) {
+      // A tab that takes no part cannot hear whether others have counted what is stored.
+      if (leads || resign || !item.saved_) refused.add(idOf(item));
+      queue.delete_(idOf(item));
+    }
+    fresh.clear();
+    running = store = undefined;
+    const forgotten = forgetStores(name);
+    if (resign && !leads) return;
+    tell({ d: refused });
+    // Whoever sends next must not find what is being deleted.
+    void forgotten.then(resign);
+    resign = undefined;
+    stop();
   };
 
   return {
@@ -216,16 +237,7 @@ export const createDelivery = (
     stop_: stop,
     pause_: pause,
     offer_: offer,
-    refuse_() {
-      const refused = queue.items_().filter((item) => leads || !item.saved_).map(idOf);
-      queue.items_().map(idOf).forEach(queue.delete_);
-      fresh.clear();
-      // Whoever may send next must not count them again, should it hear of that before it hears of consent.
-      tell({ d: refused });
-      stop();
-      forgetStores(name);
-      refused.forEach((id) => lose(id, "refused", { code: "consent" }));
-    },
+    refuse_: refuse,
     async flush_(milliseconds = 5_000) {
       const end = performance.now() + milliseconds;
       sender.hurry_();

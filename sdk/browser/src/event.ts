@@ -15,7 +15,7 @@ export const makeEvent = (
   cells: Cells,
   device: DeviceInfo,
   tenant_id: string | undefined,
-  nameless: boolean,
+  nameless: boolean | undefined,
   event_name: string,
   properties: Properties,
   event_category: string,

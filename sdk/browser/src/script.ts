@@ -13,10 +13,10 @@ const lazy = {
   device_: () => load("device"),
 };
 
-class OpenBioCureAnalytics {
+class Analytics {
   constructor(config: AnalyticsConfig) {
     Object.assign(this, createClient(config, lazy));
   }
 }
 
-Object.assign(globalThis, { OpenBioCureAnalytics });
+(globalThis as { OpenBioCureAnalytics?: typeof Analytics }).OpenBioCureAnalytics = Analytics;

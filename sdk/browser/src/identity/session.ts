@@ -8,10 +8,10 @@ const LONGEST = 24 * 60 * 60_000;
 const PRECISION = 1_000;
 
 export const sessionId = (cells: Cells, now = Date.now()): string => {
-  const [id = "", start = "", last = ""] = (cells.get_("session") ?? "").split(" ");
+  const [id, start, last] = `${cells.get_("session")}`.split(" ");
   // A clock that was set back counts as time too; what is no number fails every comparison.
-  const idle = Math.abs(now - +last);
-  const goesOn = id && idle <= IDLE && Math.abs(now - +start) <= LONGEST;
+  const idle = Math.abs(now - +last!);
+  const goesOn = id && idle <= IDLE && Math.abs(now - +start!) <= LONGEST;
   if (goesOn && idle < PRECISION) return id;
   const current = goesOn ? id : uuid7(now);
   cells.set_("session", `${current} ${goesOn ? start : now} ${now}`);

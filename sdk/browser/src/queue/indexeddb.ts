@@ -1,12 +1,10 @@
 /** The store in IndexedDB: one record per event. */
 import type { Store } from "./store.ts";
 
-const EVENTS = "events";
-
 export const openIndexedDb = (name: string): Promise<Store> =>
   new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
-    request.onupgradeneeded = () => request.result.createObjectStore(EVENTS, { keyPath: "i" });
+    request.onupgradeneeded = () => request.result.createObjectStore("events", { keyPath: "i" });
     request.onerror = reject;
     request.onsuccess = () => {
       const database = request.result;
@@ -19,8 +17,8 @@ export const openIndexedDb = (name: string): Promise<Store> =>
 const inDatabase = (database: IDBDatabase): Store => {
   const run = <T>(call: (events: IDBObjectStore) => IDBRequest<T> | void): Promise<T> =>
     new Promise((resolve, reject) => {
-      const transaction = database.transaction(EVENTS, "readwrite");
-      const request = call(transaction.objectStore(EVENTS));
+      const transaction = database.transaction("events", "readwrite");
+      const request = call(transaction.objectStore("events"));
       transaction.oncomplete = () => resolve(request?.result as T);
       transaction.onabort = reject;
       // Begun now, so that it ends well even if the page is gone in a moment.

@@ -1,5 +1,5 @@
 /** The durable copy of the queue, shared by all tabs of the origin. */
-import { readLocal } from "../storage.ts";
+import { readLocal, writeLocal } from "../storage.ts";
 import type { LoadFallback } from "../types.ts";
 import type { Entry } from "./entry.ts";
 import { openIndexedDb } from "./indexeddb.ts";
@@ -17,17 +17,6 @@ export const SEED = "obc_analytics_events";
 /** What follows the name of a queue in localStorage: then the id of an event, or nothing: there may be such keys. */
 export const LOCAL = ":";
 
-/** Deletes what any page has stored; who has it open closes it. */
-export const forgetStores = (name: string): void => {
-  try {
-    localStorage.removeItem(SEED);
-    for (const key in localStorage) if (key.startsWith(name + LOCAL)) localStorage.removeItem(key);
-    indexedDB.deleteDatabase(name);
-  } catch {
-    // Without storage there is nothing to delete.
-  }
-};
-
 /** Does something with the store; the answer is undefined when that failed twice. */
 export type StoreUser = <T>(call: (store: Store) => Promise<T>) => Promise<T | undefined>;
 
@@ -36,9 +25,20 @@ const PATIENCE = 3_000;
 
 const within = <T>(promise: Promise<T>): Promise<T> =>
   new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, PATIENCE);
-    promise.finally(() => clearTimeout(timer)).then(resolve, reject);
+    AbortSignal.timeout(PATIENCE).onabort = reject;
+    promise.then(resolve, reject);
   });
+
+/** Deletes what any page has stored; who has it open closes it. Answers when it is gone, or nobody can tell. */
+export const forgetStores = async (name: string): Promise<void> => {
+  try {
+    writeLocal(SEED);
+    for (const key in localStorage) if (key.startsWith(name + LOCAL)) writeLocal(key);
+    await within(new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = resolve)));
+  } catch {
+    // Without storage there is nothing to delete.
+  }
+};
 
 /**
  * IndexedDB, else localStorage. A call that fails opens the store anew and is tried once more: the database is closed

@@ -4,7 +4,7 @@ import type { LoadFallback } from "../types.ts";
 /** Calls `lead` when it is this tab's turn, and `follow` when it no longer is. Answers what gives the turn away. */
 export const standForElection = (name: string, load: LoadFallback, lead: () => void, follow: () => void): (() => void) => {
   const abort = new AbortController();
-  let release = () => {};
+  let release: (() => void) | undefined;
   const hold = () => {
     lead();
     return new Promise<void>((resolve) => (release = resolve));
@@ -21,6 +21,6 @@ export const standForElection = (name: string, load: LoadFallback, lead: () => v
   else void lease();
   return () => {
     abort.abort();
-    release();
+    release?.();
   };
 };
