@@ -23,7 +23,7 @@ export type StoreUser = <T>(call: (store: Store) => Promise<T>) => Promise<T | u
 /** Browsers have been seen to leave a database call unanswered. */
 const PATIENCE = 3_000;
 
-const within = <T>(promise: Promise<T>): Promise<T> =>
+export const within = <T>(promise: Promise<T>): Promise<T> =>
   new Promise((resolve, reject) => {
     AbortSignal.timeout(PATIENCE).onabort = reject;
     promise.then(resolve, reject);
@@ -33,7 +33,7 @@ const within = <T>(promise: Promise<T>): Promise<T> =>
 export const forgetStores = async (name: string): Promise<void> => {
   try {
     writeLocal(SEED);
-    for (const key in localStorage) if (key.startsWith(name + LOCAL)) writeLocal(key);
+    for (const key in globalThis.localStorage) if (key.startsWith(name + LOCAL)) writeLocal(key);
     await within(new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = resolve)));
   } catch {
     // Without storage there is nothing to delete.

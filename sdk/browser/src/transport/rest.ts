@@ -2,6 +2,7 @@
 import { wireBatch } from "../queue/entry.ts";
 import type { Zipped } from "../fallback/zip.ts";
 import type { Item } from "../queue/queue.ts";
+import { within } from "../queue/store.ts";
 import type { LoadFallback } from "../types.ts";
 import type { Result } from "./socket.ts";
 
@@ -36,11 +37,11 @@ const send = async (url: string, body: BodyInit, headers?: Record<string, string
   }
 };
 
-/** Where the file that zips cannot be loaded, text goes as it is. */
-export const post = async (url: string, key: string, items: Item[], load: LoadFallback): Promise<Answer> => {
+/** Where the file that zips cannot be loaded, text goes as it is; nothing goes that is no longer `wanted` by then. */
+export const post = async (url: string, key: string, items: Item[], load: LoadFallback, wanted: () => unknown): Promise<Partial<Answer>> => {
   const text = `{${wireBatch(items)}}`;
-  const [body, headers] = await load().then((file) => file.zip(text)).catch((): Zipped => [text]);
-  return send(url, body, { "Content-Type": "application/json", Authorization: "Bearer " + key, ...headers });
+  const [body, headers] = await within(load().then((file) => file.zip(text))).catch((): Zipped => [text]);
+  return wanted() ? send(url, body, { "Content-Type": "application/json", Authorization: "Bearer " + key, ...headers }) : {};
 };
 
 /**

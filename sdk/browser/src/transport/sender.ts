@@ -97,7 +97,7 @@ export const createSender = (
     retry_: (after) => pause(Math.min(after || 0, LONGEST_PAUSE) + backoff(refusals++)),
     unreadable_(items, code) {
       if (items.length === 1) settled_(items, [{ result: "rejected", code }]);
-      else limit = Math.max(1, (items.length || limit) >> 1);
+      else limit = (items.length || limit) >> 1 || 1;
       pump();
     },
     closed_(code) {
@@ -133,7 +133,7 @@ export const createSender = (
     }
     posting = true;
     mark(items, State.Sent);
-    const { status_, results_, retryAfter_ } = await post(batch_url, write_key, items, load);
+    const { status_, results_, retryAfter_ } = await post(batch_url, write_key, items, load, queue.count_);
     mark(items, State.Free);
     posting = false;
     if (status_ === 200) owner.settled_(items, results_);

@@ -43,14 +43,19 @@ test("register in one tab holds in the other, until somebody signs out", async (
     const { n: _, ...properties } = JSON.parse(text) as Record<string, unknown>;
     return properties;
   };
+  // What one process writes into localStorage reaches another's a moment later.
+  const reached = (page: Page, text: string) => expect.poll(() => page.evaluate(() => JSON.stringify(localStorage))).toContain(text);
   await call(a, "register({ plan: 'pro', theme: 'dark' })");
+  await reached(b, "dark");
   await call(b, "register({ theme: 'light' })");
+  await reached(a, "light");
   for (const page of [a, b]) expect(await propertiesOf(page)).toEqual({ plan: "pro", theme: "light", own: true });
   // and a page that is opened again has them
   await a.reload();
   await world.begin(a);
   expect(await propertiesOf(a)).toEqual({ plan: "pro", theme: "light", own: true });
   await call(a, "reset()");
+  await expect.poll(() => b.evaluate(() => JSON.stringify(localStorage))).not.toContain("light");
   for (const page of [a, b]) expect(await propertiesOf(page)).toEqual({ own: true });
   await world.everyEventIsAccountedFor();
 });
