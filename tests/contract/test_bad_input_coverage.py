@@ -145,6 +145,7 @@ COVERED: dict[int, tuple[str, ...]] = {
     44: (
         "component/query/saved/test_saved_insights.py::test_line_44_another_tenants_things_are_not_there",
         "component/query/saved/test_saved_dashboards.py::test_line_44_another_tenants_dashboard_is_not_there",
+        "component/query/saved/test_saved_cohorts.py::test_line_44_another_tenants_cohort_is_not_there",
         f"{_KEYS}::test_another_tenants_key_is_not_found",
         f"{_LINES}::test_line_44_another_tenants_things_are_not_there",
     ),

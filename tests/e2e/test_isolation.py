@@ -125,7 +125,7 @@ def _targets(name: str, row: Row) -> list[str]:
         return ["own"]
     if "{key_id}" in name and "{tenant_id}" in name:
         return ["own", "other", "other's key here"]
-    if "{insight_id}" in name or "{dashboard_id}" in name:
+    if any(saved in name for saved in ("{insight_id}", "{dashboard_id}", "{cohort_id}")):
         return ["own", "header", "other's saved"]
     if "{key_id}" in name:
         return ["own", "other's key here"]
@@ -160,7 +160,7 @@ async def _status(world: World, name: str, row: Row, credential: str, target: st
     named = world.other if target == "other" and credential != "operator" else world.own
     key_id = world.own_key_id
     saved = world.other_saved if target.startswith("other") else world.own_saved
-    if "/v1/saved/" in name and "{" in name and uses_it_up:
+    if name.split()[1].startswith(("/v1/saved/", "/v1/cohorts/{")) and "{" in name and uses_it_up:
         saved = await world.throwaway_saved()
     if "{key_id}" in name and uses_it_up:
         key_id = await world.throwaway_key()

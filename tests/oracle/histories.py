@@ -117,6 +117,48 @@ def filters(*, depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
+def _cohort_windows(draw: st.DrawFn, window: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    start, end = int(window["from"]), int(window["to"])
+    if draw(st.booleans()):
+        # Up to now, which may lie anywhere, so the edge is put on the history.
+        days = (now_ms - draw(st.sampled_from([start, end]))) // (24 * HOUR)
+        return {"last_days": min(3660, max(1, days + draw(st.integers(-1, 1))))}
+    found: dict[str, Any] = {}
+    if draw(st.booleans()):
+        found["from"] = str(start + draw(st.sampled_from([-24 * HOUR, 0, 1])))
+    if draw(st.booleans()):
+        found["to"] = str(end + draw(st.sampled_from([0, 1, 24 * HOUR])))
+    return found
+
+
+@st.composite
+def definitions(draw: st.DrawFn, window: dict[str, Any], now_ms: int, *, depth: int = 2) -> dict[str, Any]:
+    """Definitions of cohorts."""
+    forms = ["performed", "performed", "property", "sequence", "static"]
+    kind = draw(st.sampled_from([*forms, "all", "any", "none"] if depth else forms))
+    if kind in ("all", "any", "none"):
+        return {kind: draw(st.lists(definitions(window, now_ms, depth=depth - 1), min_size=1, max_size=3))}
+    if kind == "static":
+        people = st.sampled_from(["u0", "u1", "u2", "d0", "d3", "d4", "s4", "t4", "nobody", "it's"])
+        return {kind: {"person_ids": draw(st.lists(people, min_size=1, max_size=4))}}
+    if kind == "property":
+        comparison = draw(filters(depth=0))
+        return {kind: comparison}
+    body: dict[str, Any] = {}
+    if draw(st.booleans()):
+        body["window"] = draw(_cohort_windows(window, now_ms))
+    if kind == "sequence":
+        body["events"] = draw(st.lists(selectors(), min_size=2, max_size=4))
+        if draw(st.booleans()):
+            body["within_ms"] = draw(st.sampled_from([1, 2_000, 60_000, HOUR, 24 * HOUR]))
+        return {kind: body}
+    body["event"] = draw(selectors())
+    if draw(st.booleans()):
+        body |= {"op": draw(st.sampled_from(["at_least", "exactly", "at_most"])), "count": draw(st.integers(0, 3))}
+    return {kind: body}
+
+
+@st.composite
 def selectors(draw: st.DrawFn) -> dict[str, Any]:
     """Selectors of a request."""
     selector: dict[str, Any] = {}

@@ -63,6 +63,8 @@ def kind(value: Any) -> str:
 
 def label_of(event: Stored, field: str) -> str:
     """The value of a breakdown."""
+    if field.startswith("cohort:"):
+        return "in" if field.removeprefix("cohort:") in event.cohorts else "out"
     value = value_of(event, field)
     if value is _ABSENT:
         return "$none"
@@ -81,6 +83,8 @@ def meets(event: Stored, wanted: dict[str, Any]) -> bool:
         return any(meets(event, one) for one in wanted["any"])
     if "none" in wanted:
         return not any(meets(event, one) for one in wanted["none"])
+    if "cohort" in wanted:
+        return wanted["cohort"] in event.cohorts
     value, operator = value_of(event, wanted["field"]), wanted["op"]
     values = wanted.get("values", [])
     if operator in ("exists", "not_exists"):

@@ -1,19 +1,23 @@
 """Insights as the REST API answers them, without the processes: JSON in, JSON out, events straight in the engine."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from obc.query.v1 import cohort_pb2
 from obc_common.transcoding.decoding import merge_body
 from obc_gateway.transcoding.encoding import encode_message
+from obc_query.cohorts.people import cohort_conditions
+from obc_query.cohorts.reading import read_definition
 from obc_query.insights.insight import AnyInsight
 from obc_query.insights.registry import request_type
 from obc_query.projection.writer import insert_rows, missing_rows
 from obc_query.schema import EVENTS_COLUMNS, ensure_tables
+from obc_query.statement import CohortCondition
 from obc_query.warehouse import Handle
 from tests.support.read_model import ReadModel
 from tests.support.stored_events import Stored
@@ -54,8 +58,16 @@ class InsightDesk:
         insert_rows(self.handle, missing_rows(self.handle, data), uuid.uuid4().hex)
         return tenant_id
 
-    async def ask(self, insight: AnyInsight, tenant_id: str, body: dict[str, Any], *, now_ms: int) -> dict[str, Any]:
-        """The JSON of the answer, without what says how fresh it is and what it cost.
+    async def ask(
+        self,
+        insight: AnyInsight,
+        tenant_id: str,
+        body: dict[str, Any],
+        *,
+        now_ms: int,
+        cohorts: Mapping[str, dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
+        """The JSON of the answer, without what says how fresh it is and what it cost. `cohorts` are definitions by id.
 
         Raises InvalidArgument as the service does.
         """
@@ -63,10 +75,21 @@ class InsightDesk:
         merge_body(request, body)
         question = insight.read(request, now_ms)
         async with self.model.asking(tenant_id) as asker:
+            asker.cohorts = known_cohorts(cohorts or {}, now_ms)
             response = await insight.answer(asker, tenant_id, question, now_ms)
         answer: dict[str, Any] = orjson.loads(encode_message(response))
         answer["info"] = {"sampled": answer.get("info", {}).get("sampled", False)}
         return answer
+
+
+def known_cohorts(cohorts: Mapping[str, dict[str, Any]], now_ms: int) -> dict[str, CohortCondition]:
+    """The conditions of definitions in JSON."""
+    definitions = {}
+    for cohort_id, body in cohorts.items():
+        message = cohort_pb2.CohortDefinition()
+        merge_body(message, body)
+        definitions[uuid.UUID(cohort_id)] = read_definition(message, "definition")
+    return cohort_conditions(definitions, now_ms)
 
 
 def open_desk(model: ReadModel) -> InsightDesk:

@@ -18,6 +18,7 @@ from obc_common.tenant_state import TenantRules
 from obc_query.answer_cache import AnswerCache
 from obc_query.app import SAVED_SERVICE, SERVICE
 from obc_query.cached_answers import CachedAnswers
+from obc_query.cohorts.directory import CohortDirectory
 from obc_query.live.hub import LiveHub
 from obc_query.saved.servicer import SavedServicer
 from obc_query.saved.shelf import Shelf
@@ -116,6 +117,7 @@ async def run_query_service(warehouse: Warehouse, dsn: str, redis_url: str) -> A
             answers=CachedAnswers(
                 model.askers, AnswerCache(redis, model.clock, seconds=300), model.freshness, model.clock
             ),
+            cohorts=CohortDirectory(model.pool),
             hub=hub,
             directory=rules,
             clock=model.clock,
@@ -127,6 +129,7 @@ async def run_query_service(warehouse: Warehouse, dsn: str, redis_url: str) -> A
         saved = SavedServicer(
             insights=Shelf("insight", 1000, model.pool, model.clock),
             dashboards=Shelf("dashboard", 200, model.pool, model.clock),
+            cohorts=Shelf("cohort", 500, model.pool, model.clock),
             clock=model.clock,
             page_token_secret=_SECRET,
         )

@@ -67,6 +67,7 @@ def open_saved_desk(pool: Pool, clock: Clock, tenant_id: str, *, insights: int =
     servicer = SavedServicer(
         insights=Shelf("insight", insights, pool, clock),
         dashboards=Shelf("dashboard", 3, pool, clock),
+        cohorts=Shelf("cohort", 3, pool, clock),
         clock=clock,
         page_token_secret="s" * 32,
     )

@@ -20,7 +20,8 @@ _COLUMNS = (
 class Stored:
     """One stored event; `at` is its event_time in unix milliseconds.
 
-    `owner` is not stored: whose event it is when it has no user, as `tests.oracle.identity` finds it out.
+    Not stored are `owner`, whose event it is when it has no user, as `tests.oracle.identity` finds it out, and
+    `cohorts`, the ids of those that its person is in, as `tests.oracle.cohorts` does.
     """
 
     at: int
@@ -36,6 +37,7 @@ class Stored:
     sample_rate: float = 1.0
     event_id: uuid.UUID = field(default_factory=uuid.uuid4)
     owner: str | None = None
+    cohorts: frozenset[str] = frozenset()
 
 
 def moment(unix_ms: int) -> datetime:

@@ -60,6 +60,9 @@ _INSIGHT_UPDATE = Row(
 )
 _DASHBOARD_CREATE = Row("query", lambda world: {"name": str(uuid.uuid4())}, operator=403)
 _DASHBOARD_UPDATE = Row("query", lambda world: {"expected_version": 1, "name": str(uuid.uuid4())}, operator=403)
+_COHORT: dict[str, Any] = {"definition": {"performed": {}}}
+_COHORT_CREATE = Row("query", lambda world: {"name": str(uuid.uuid4()), **_COHORT}, operator=403)
+_COHORT_UPDATE = Row("query", lambda world: {"expected_version": 1, "name": str(uuid.uuid4()), **_COHORT}, operator=403)
 _SOCKET = Row("ingest", kind="ws", operator=403)
 
 TABLE: dict[str, Row] = {
@@ -84,6 +87,14 @@ TABLE: dict[str, Row] = {
     "DELETE /v1/saved/dashboards/{dashboard_id}": _SAVED,
     "POST /v1/saved/dashboards/{dashboard_id}:restore": _SAVED_RESTORE,
     "GET /v1/saved/dashboards/{dashboard_id}/versions": _SAVED,
+    "POST /v1/cohorts": _COHORT_CREATE,
+    "GET /v1/cohorts": _SAVED,
+    "GET /v1/cohorts/{cohort_id}": _SAVED,
+    "PUT /v1/cohorts/{cohort_id}": _COHORT_UPDATE,
+    "DELETE /v1/cohorts/{cohort_id}": _SAVED,
+    "POST /v1/cohorts/{cohort_id}:restore": _SAVED_RESTORE,
+    "GET /v1/cohorts/{cohort_id}/versions": _SAVED,
+    "POST /v1/cohorts:preview": Row("query", lambda world: _COHORT, operator=403),
     "POST /v1/insights:explain": Row("query", lambda world: {"insight": "stickiness"}, operator=403),
     "GET /v1/schema/events": Row("query", operator=403),
     "GET /v1/schema/properties": Row("query", operator=403),

@@ -43,7 +43,7 @@ class World:
         own: the tenant whose credentials are used.
         other: the tenant that must not be touched.
         own_key_id, other_key_id: a live key of each.
-        own_saved, other_saved: a saved insight and a dashboard of each, by their variable in paths.
+        own_saved, other_saved: a saved insight, a dashboard and a cohort of each, by their variable in paths.
         credentials: by kind; None = none at all.
         jwks_url: of an issuer that may be registered.
     """
@@ -66,7 +66,7 @@ class World:
         return key_id
 
     async def throwaway_saved(self) -> Mapping[str, str]:
-        """A new saved insight and dashboard of the own tenant."""
+        """A new saved insight, dashboard and cohort of the own tenant."""
         return await _saved(self.product, self.own, str(uuid.uuid4()))
 
     async def others_state(self) -> dict[str, str | None]:
@@ -117,7 +117,13 @@ async def _saved(product: Product, tenant: Tenant, name: str) -> Mapping[str, st
         insight = await api.post("/v1/saved/insights", {"name": name, "kind": "sessions", "request": request})
         insight_id: str = insight["insight"]["insight_id"]
         dashboard = await api.post("/v1/saved/dashboards", {"name": name, "description": name})
-    return {"insight_id": insight_id, "dashboard_id": dashboard["dashboard"]["dashboard_id"]}
+        definition = {"static": {"person_ids": [name]}}
+        cohort = await api.post("/v1/cohorts", {"name": name, "description": name, "definition": definition})
+    return {
+        "insight_id": insight_id,
+        "dashboard_id": dashboard["dashboard"]["dashboard_id"],
+        "cohort_id": cohort["cohort"]["cohort_id"],
+    }
 
 
 async def _keys(operator: Api, own: Tenant) -> dict[str, str | None]:

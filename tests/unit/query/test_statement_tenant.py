@@ -5,6 +5,7 @@ import re
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import json_format
@@ -12,8 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import obc_query
-from obc.query.v1 import activity_pb2, funnels_pb2, paths_pb2, retention_pb2, schema_pb2, timeline_pb2, trends_pb2
+from obc.query.v1 import (
+    activity_pb2,
+    cohort_pb2,
+    funnels_pb2,
+    paths_pb2,
+    retention_pb2,
+    schema_pb2,
+    timeline_pb2,
+    trends_pb2,
+)
 from obc_query.buckets import make_buckets
+from obc_query.cohorts import preview
+from obc_query.cohorts.people import cohort_conditions
+from obc_query.cohorts.reading import read_definition
 from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.filters import parse_filters
 from obc_query.identity.links import LINKED
@@ -74,7 +87,7 @@ def assert_tenant(statement: Statement) -> None:
     assert "\0" not in statement.sql + linked.sql
     assert statement.parameters["tenant"] == TENANT
     # No placeholder is left without a value, and no value is written into the text.
-    assert set(re.findall(r"\{(p\d+):", statement.sql)) >= set(statement.parameters) - {"tenant"}
+    assert set(re.findall(r"\{((?:p|c\d+_)\d+):", statement.sql)) >= set(statement.parameters) - {"tenant"}
 
 
 def nested(source: Events | Select) -> st.SearchStrategy[Select]:
@@ -221,6 +234,68 @@ def test_every_statement_of_the_lifecycle_carries_the_tenant(names: list[str], k
         Statement(TENANT, "sampled", Select(["1"], relevant_events(question, binder)), binder),
     ):
         assert_tenant(statement)
+
+
+_FIELD_OPERATORS = st.sampled_from(["eq", "neq", "exists", "not_exists", "gt", "contains"])
+
+
+@st.composite
+def cohort_definitions(draw: st.DrawFn, depth: int = 2) -> dict[str, Any]:
+    text, op = draw(hostile), draw(_FIELD_OPERATORS)
+    compared = {"field": f"properties.{text}", "op": op, "values": [] if "exists" in op else [text]}
+    event = {"names": [text], "filter": compared}
+    window = draw(st.sampled_from([{}, {"last_days": 7}, {"from_time": "5"}, {"from_time": "5", "to_time": "10"}]))
+    kinds = ["performed", "property", "sequence", "static", *(["all", "any", "none"] if depth else [])]
+    match kind := draw(st.sampled_from(kinds)):
+        case "performed":
+            compare = draw(st.sampled_from(["at_least", "exactly", "at_most"]))
+            return {kind: {"event": event, "op": compare, "count": draw(st.integers(0, 2)), "window": window}}
+        case "property":
+            return {kind: compared}
+        case "sequence":
+            return {kind: {"events": [event, {}, event], "window": window}}
+        case "static":
+            return {kind: {"person_ids": [text, "person", "\0"]}}
+    return {kind: draw(st.lists(cohort_definitions(depth=depth - 1), min_size=1, max_size=3))}
+
+
+@given(cohort_definitions(), cohort_definitions(), st.booleans())
+def test_every_cohort_carries_the_tenant_wherever_it_is_named(
+    one: dict[str, Any], other: dict[str, Any], sampled: bool
+) -> None:
+    ids = [uuid.UUID(int=number) for number in (1, 2)]
+    messages = [json_format.ParseDict(body, cohort_pb2.CohortDefinition()) for body in (one, other)]
+    read = [read_definition(message, "definition") for message in messages]
+    known = cohort_conditions(dict(zip(ids, read, strict=True)), SPAN.end_ms)
+    in_both = {"all": [{"cohort": str(ids[0])}, {"none": [{"cohort": str(ids[1])}]}]}
+    filtered = {"filter": in_both}
+    body = {**filtered, "breakdown": f"cohort:{ids[0]}"}
+    stickiness = STICKINESS.read(json_format.ParseDict(filtered, activity_pb2.QueryStickinessRequest()), SPAN.end_ms)
+    lifecycle = LIFECYCLE.read(json_format.ParseDict(filtered, activity_pb2.QueryLifecycleRequest()), SPAN.end_ms)
+    report = SESSIONS.read(json_format.ParseDict(body, activity_pb2.QuerySessionsRequest()), SPAN.end_ms)
+    retained = RETENTION.read(json_format.ParseDict(body, retention_pb2.QueryRetentionRequest()), SPAN.end_ms)
+    measured = TRENDS.read(
+        json_format.ParseDict(
+            {"series": [{"event": filtered}, {"measure": "sessions"}], "breakdowns": [f"cohort:{one}" for one in ids]},
+            trends_pb2.QueryTrendsRequest(),
+        ),
+        SPAN.end_ms,
+    )
+    assert report.breakdown is not None
+    top = TopValues(measured.breakdowns, (("in", "out"),), True)
+    for statement in (
+        preview.statement(TENANT, sampled=sampled),
+        stickiness_statement(TENANT, stickiness, sampled=sampled),
+        states_statement(TENANT, lifecycle, sampled=sampled),
+        sessions.top_values(TENANT, report, report.breakdown, sampled=sampled),
+        sessions.numbers(TENANT, report, ["in"], sampled=sampled),
+        retention.cells_statement(TENANT, retained, sampled=sampled),
+        top_statement(TENANT, measured, sampled=sampled),
+        *(plan.statement for plan in plans(TENANT, measured, measured.periods[0], top, sampled=sampled)),
+    ):
+        with pytest.raises(KeyError):
+            _ = statement.sql
+        assert_tenant(replace(statement, cohorts=known | {str(uuid.UUID(int=0)): known[str(ids[0])]}))
 
 
 @given(hostile, hostile, st.booleans())

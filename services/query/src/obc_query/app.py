@@ -24,6 +24,7 @@ from obc_query.admission import TenantGate
 from obc_query.answer_cache import AnswerCache
 from obc_query.asker import AskerFactory
 from obc_query.cached_answers import CachedAnswers
+from obc_query.cohorts.directory import CohortDirectory
 from obc_query.engine import Engine
 from obc_query.freshness import Freshness
 from obc_query.identity.directory import LinkDirectory
@@ -116,6 +117,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             answers=CachedAnswers(
                 askers, AnswerCache(redis, clock, seconds=settings.answer_cache_seconds), freshness, clock
             ),
+            cohorts=CohortDirectory(pool),
             hub=hub,
             directory=directory,
             clock=clock,
@@ -127,6 +129,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         saved = SavedServicer(
             insights=Shelf("insight", settings.saved_insights_per_tenant, pool, clock),
             dashboards=Shelf("dashboard", settings.saved_dashboards_per_tenant, pool, clock),
+            cohorts=Shelf("cohort", settings.saved_cohorts_per_tenant, pool, clock),
             clock=clock,
             page_token_secret=secret,
         )

@@ -1,7 +1,7 @@
 """How a question reaches the engine: through its tenant's share, within its deadline, several statements at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from obc_common.errors import DeadlineExceeded
 from obc_query.admission import TenantGate, TenantShare
 from obc_query.engine import Engine, Row
 from obc_query.identity.directory import LinkDirectory
-from obc_query.statement import LinkedPeople, Statement
+from obc_query.statement import CohortCondition, LinkedPeople, Statement
 from obc_query.warehouse import Answer
 
 
@@ -20,6 +20,7 @@ class Asker:
     Attributes:
         rows_read: rows that the engine has read for it so far.
         bytes_read: unpacked bytes of them.
+        cohorts: those that the question's statements may name, by id.
     """
 
     def __init__(self, engine: Engine, share: TenantShare, links: LinkDirectory, clock: Clock, timeout: float) -> None:
@@ -32,9 +33,11 @@ class Asker:
         self._deadline = clock.monotonic() + timeout
         self.rows_read = 0
         self.bytes_read = 0
+        self.cohorts: Mapping[str, CohortCondition] = {}
 
     async def fetch(self, statement: Statement) -> Sequence[Row]:
-        """The rows of one statement, people linked. Raises what `Engine.fetch` raises."""
+        """The rows of one statement, people linked and cohorts known. Raises what `Engine.fetch` raises."""
+        statement = replace(statement, cohorts=self.cohorts)
         if statement.about_people:
             async with self._linking:
                 if self._linked is None:

@@ -7,8 +7,10 @@ so a field offers one expression per type (NULL where the value is of another ty
 from dataclasses import dataclass
 
 from obc_common.errors import InvalidArgument
+from obc_query.cohorts.use import CohortUse, read_use
 
 PROPERTY_PREFIX = "properties."
+COHORT_PREFIX = "cohort:"
 MAX_PROPERTY_CHARS = 1024
 
 
@@ -23,6 +25,7 @@ class Field:
         boolean: its value as Nullable(Bool).
         exists: condition that it has a value at all.
         label: its value as text whatever its type, for breakdowns; NULL when it has none.
+        cohort: which cohort it tells the people of from all others; None = it is a field of events.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Field:
     boolean: str | None
     exists: str
     label: str
+    cohort: CohortUse | None = None
 
 
 def _text_field(name: str, column: str) -> Field:
@@ -96,6 +100,19 @@ def resolve_field(name: str, request_field: str) -> Field:
         "there is no such field; use an event field, device_info.<field> or properties.<key>",
         field=request_field,
     )
+
+
+def resolve_breakdown(name: str, request_field: str) -> Field:
+    """The field of a name to split by: one of events, or `cohort:<id>` with the values `in` and `out`.
+
+    Raises:
+        InvalidArgument: UNKNOWN_FIELD or UNKNOWN_COHORT.
+    """
+    if not name.startswith(COHORT_PREFIX):
+        return resolve_field(name, request_field)
+    use = read_use(name[len(COHORT_PREFIX) :], request_field)
+    label = f"if({use.condition}, 'in', 'out')"
+    return Field(name, label, None, None, "true", label, use)
 
 
 def quote_key(key: str) -> str:

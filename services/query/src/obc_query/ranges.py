@@ -42,10 +42,10 @@ def parse_range(start: str, end: str, now_ms: int, *, length_ms: int = _DEFAULT_
     return TimeRange(start_ms, end_ms)
 
 
-def check_order(start_ms: int, end_ms: int) -> None:
-    """Raises InvalidArgument(BAD_RANGE) on `to` unless the end is after the start."""
+def check_order(start_ms: int, end_ms: int, request_field: str = "to") -> None:
+    """Raises InvalidArgument(BAD_RANGE) on the field unless the end is after the start."""
     if end_ms <= start_ms:
-        raise InvalidArgument("BAD_RANGE", "the end of the range must be after its start", field="to")
+        raise InvalidArgument("BAD_RANGE", "the end of the range must be after its start", field=request_field)
 
 
 def parse_moment(text: str, request_field: str) -> int:

@@ -11,6 +11,7 @@ from obc.query.v1 import dashboard_pb2, metrics_pb2, stored_event_pb2
 from obc_common import page_tokens
 from obc_common.errors import InvalidArgument
 from obc_query.buckets import make_buckets
+from obc_query.cohorts.directory import KnownCohorts
 from obc_query.fields import resolve_field
 from obc_query.filters import parse_filters
 from obc_query.insights.insight import Question
@@ -21,6 +22,7 @@ from obc_query.ranges import TimeRange, check_order, next_full_minute, parse_mom
 
 _EQUALS = ("event_name", "event_category", "user_id", "session_id")
 DEFAULT_INTERVAL = "day"
+_FOR_EVER = 1 << 62
 
 
 def list_question(request: stored_event_pb2.ListEventsRequest, tenant_id: str, secret: str) -> ListQuestion:
@@ -116,8 +118,12 @@ def cache_question(method: str, resolved: list[object], request: bytes, *, end_m
     return orjson.dumps([method, resolved, minute]) + b"\x00" + request
 
 
-def insight_key(name: str, question: Question, request: Message, now_ms: int) -> bytes:
-    """The canonical bytes of an insight's question."""
+def insight_key(name: str, question: Question, cohorts: KnownCohorts, request: Message, now_ms: int) -> bytes:
+    """The canonical bytes of an insight's question.
+
+    Another version of a cohort makes it another question, and so does every minute where time decides who is in one.
+    """
     span = question.span
-    resolved: list[object] = [span.start_ms, span.end_ms]
-    return cache_question(name, resolved, canonical(request), end_ms=question.settled_ms, now_ms=now_ms)
+    resolved: list[object] = [span.start_ms, span.end_ms, cohorts.versions]
+    end_ms = _FOR_EVER if cohorts.moving else question.settled_ms
+    return cache_question(name, resolved, canonical(request), end_ms=end_ms, now_ms=now_ms)

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from obc.query.v1 import (
     activity_pb2,
     bad_row_pb2,
+    cohort_pb2,
     dashboard_pb2,
     explain_pb2,
     funnels_pb2,
@@ -32,6 +33,8 @@ from obc_query import codec
 from obc_query.asker import Asker, AskerFactory
 from obc_query.bad_row_codec import bad_rows_question, bad_rows_response, data_quality_response
 from obc_query.cached_answers import CachedAnswers, Response
+from obc_query.cohorts.directory import CohortDirectory
+from obc_query.cohorts.preview import PREVIEW
 from obc_query.insights import explain
 from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import Insight, Question
@@ -94,6 +97,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         askers: AskerFactory,
         pool: Pool,
         answers: CachedAnswers,
+        cohorts: CohortDirectory,
         hub: LiveHub,
         directory: Rules,
         clock: Clock,
@@ -104,6 +108,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         self._askers = askers
         self._pool = pool
         self._answers = answers
+        self._cohorts = cohorts
         self._hub = hub
         self._directory = directory
         self._clock = clock
@@ -257,18 +262,25 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
     ) -> activity_pb2.QueryStickinessResponse:
         return await self._insight(STICKINESS, request, context)
 
+    async def PreviewCohort(
+        self, request: cohort_pb2.PreviewCohortRequest, context: _Context
+    ) -> cohort_pb2.PreviewCohortResponse:
+        return await self._insight(PREVIEW, request, context)
+
     async def ExplainInsight(
         self, request: explain_pb2.ExplainInsightRequest, context: _Context
     ) -> explain_pb2.ExplainInsightResponse:
         tenant_id = _tenant_of(current_principal())
         now_ms = self._clock.now_ms()
         asked = explain.read(request, now_ms)
+        cohorts = await self._cohorts.known(tenant_id, asked.question, now_ms, "request.")
 
         async def answer(asker: Asker) -> Response:
+            asker.cohorts = cohorts.conditions
             found: Response = await asked.insight.answer(asker, tenant_id, asked.question, now_ms)
             return found
 
-        key = insight_key(asked.insight.name, asked.question, asked.request, now_ms)
+        key = insight_key(asked.insight.name, asked.question, cohorts, asked.request, now_ms)
         return explain.response(asked, await self._answers.record(tenant_id, key, answer, self._timeout(context)))
 
     async def GetUserTimeline(
@@ -304,9 +316,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         tenant_id = _tenant_of(current_principal())
         now_ms = self._clock.now_ms()
         question = insight.read(request, now_ms)
-        key = insight_key(insight.name, question, request, now_ms)
+        cohorts = await self._cohorts.known(tenant_id, question, now_ms)
+        key = insight_key(insight.name, question, cohorts, request, now_ms)
 
         async def answer(asker: Asker) -> _Response:
+            asker.cohorts = cohorts.conditions
             return await insight.answer(asker, tenant_id, question, now_ms)
 
         return await self._answers.answer(insight.response_type, tenant_id, key, answer, self._timeout(context))

@@ -47,6 +47,7 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
     saved_dashboards_per_tenant: int = Field(
         200, ge=1, description="Saved dashboards of one tenant; deleted ones do not count."
     )
+    saved_cohorts_per_tenant: int = Field(500, ge=1, description="Cohorts of one tenant; deleted ones do not count.")
     live_queue_messages: int = Field(
         64, ge=1, description="Messages kept for a slow live subscriber; the oldest are dropped and counted."
     )

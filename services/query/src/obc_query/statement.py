@@ -19,18 +19,21 @@ TENANT_PREDICATE = "tenant_id = {tenant:UUID}"
 
 # Where the text of a SELECT about people takes in what links them. No value and no name of a field can hold a NUL.
 _PERSON_HERE, _JOIN_HERE = "\0person\0", "\0join\0"
-_NAMES_PERSON = re.compile(r"\bperson\b")
+# Where the condition that the event's person is in a cohort goes.
+_COHORT_HERE = re.compile("\0cohort ([0-9a-f-]{36})\0")
+_NAMES_PERSON = re.compile(rf"\bperson\b|{_COHORT_HERE.pattern}")
 
 
 class Binder:
-    """Collects the values of one statement and hands out their placeholders."""
+    """Collects the values of one statement, or of a part of it, and hands out their placeholders."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "p") -> None:
+        self._prefix = prefix
         self._values: dict[str, object] = {}
 
     def bind(self, value: object, bind_type: BindType) -> str:
         """The placeholder of a value; the same value bound twice has two placeholders."""
-        name = f"p{len(self._values)}"
+        name = f"{self._prefix}{len(self._values)}"
         self._values[name] = value
         return f"{{{name}:{bind_type}}}"
 
@@ -120,6 +123,24 @@ class LinkedPeople:
 
 
 @dataclass(frozen=True, slots=True)
+class CohortCondition:
+    """Who is in a cohort.
+
+    Attributes:
+        text: condition on `person`, of rendered SELECTs if it needs some.
+        binder: the values that it refers to; its placeholders are like no other's of a statement.
+    """
+
+    text: str
+    binder: Binder
+
+
+def in_cohort(cohort_id: uuid.UUID) -> str:
+    """The condition that an event's person is in a cohort. The statement has to know the cohort."""
+    return f"\0cohort {cohort_id}\0"
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A SELECT on behalf of one tenant, ready to run.
 
@@ -129,6 +150,7 @@ class Statement:
         select: what to read.
         binder: the values that `select` refers to.
         linked: who people are; None = as each event says by itself.
+        cohorts: those that `select` names, by id.
     """
 
     tenant_id: str
@@ -136,6 +158,7 @@ class Statement:
     select: Select
     binder: Binder = field(default_factory=Binder)
     linked: LinkedPeople | None = None
+    cohorts: Mapping[str, CohortCondition] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         uuid.UUID(self.tenant_id)
@@ -147,11 +170,15 @@ class Statement:
 
     @property
     def sql(self) -> str:
-        """The text with placeholders."""
+        """The text with placeholders. Raises KeyError where a cohort is named that it does not know."""
         person, join = (f"WITH {self.linked.person} AS person", f" {self.linked.join}") if self.linked else ("", "")
-        return self.select.render().replace(f"{_PERSON_HERE} ", person and f"{person} ").replace(_JOIN_HERE, join)
+        text = _COHORT_HERE.sub(lambda mark: f"({self.cohorts[mark[1]].text})", self.select.render())
+        return text.replace(f"{_PERSON_HERE} ", person and f"{person} ").replace(_JOIN_HERE, join)
 
     @property
     def parameters(self) -> dict[str, object]:
         """The values of the placeholders, the tenant among them."""
-        return {**self.binder.values, "tenant": self.tenant_id}
+        values = dict(self.binder.values)
+        for cohort_id in _COHORT_HERE.findall(self.select.render()):
+            values |= self.cohorts[cohort_id].binder.values
+        return {**values, "tenant": self.tenant_id}

@@ -67,6 +67,8 @@ class Warehouse:
                 "autogenerate_session_id": False,
                 "connect_timeout": _CONNECT_SECONDS,
                 "send_receive_timeout": _RECEIVE_SECONDS,
+                # Values can be longer than an address may be.
+                "form_encode_query_params": True,
             }
         client = clickhouse_connect.get_client(dsn=self.url, **options)
         if self.embedded:

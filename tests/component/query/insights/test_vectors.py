@@ -1,7 +1,8 @@
 """Golden vectors: events in, request, answer out, small enough to be checked by hand.
 
 A file of tests/vectors is a list of {"name", "why", "events", "request", "now", "answer"} for the insight of its name.
-Events are as the REST API takes them; `sample_rate` is what ingest adds. They hold for the engine and for the plain
+Events are as the REST API takes them; `sample_rate` is what ingest adds. Where a request names cohorts, `cohorts` has
+their definitions by id; those of `cohorts.json` ask for previews. They hold for the engine and for the plain
 computation, so that neither can drift with the other.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from obc_query.cohorts.preview import PREVIEW
 from obc_query.insights.funnels import FUNNELS
 from obc_query.insights.insight import AnyInsight
 from obc_query.insights.lifecycle import LIFECYCLE
@@ -21,6 +23,7 @@ from obc_query.insights.retention import RETENTION
 from obc_query.insights.sessions import SESSIONS
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.trends import TRENDS
+from tests.oracle.cohorts import in_cohorts, preview
 from tests.oracle.comparing import same
 from tests.oracle.funnels import funnels
 from tests.oracle.identity import linked
@@ -35,6 +38,7 @@ from tests.support.stored_events import Stored
 
 Plain = Callable[[Sequence[Stored], dict[str, Any], int], dict[str, Any]]
 INSIGHTS: dict[str, tuple[AnyInsight, Plain]] = {
+    "cohorts": (PREVIEW, preview),
     "funnels": (FUNNELS, funnels),
     "lifecycle": (LIFECYCLE, lifecycle),
     "paths": (PATHS, paths),
@@ -75,9 +79,11 @@ async def test_the_engine_and_the_plain_computation_give_the_answer(
 ) -> None:
     events = linked(stored(event) for event in vector["events"])
     asked, plain = INSIGHTS[insight]
-    answer = await desk.ask(asked, desk.store(events), vector["request"], now_ms=vector["now"])
+    cohorts = vector.get("cohorts", {})
+    answer = await desk.ask(asked, desk.store(events), vector["request"], now_ms=vector["now"], cohorts=cohorts)
     same(answer, vector["answer"])
-    same(plain(events, vector["request"], vector["now"]), vector["answer"])
+    told = in_cohorts(events, cohorts, vector["now"])
+    same(plain(told, vector["request"], vector["now"]), vector["answer"])
 
 
 def test_every_insight_has_vectors() -> None:
@@ -88,5 +94,5 @@ def test_every_vector_says_why() -> None:
     for case in VECTORS:
         vector = case.values[1]
         assert isinstance(vector, dict)
-        assert set(vector) == {"name", "why", "events", "request", "now", "answer"}
+        assert set(vector) - {"cohorts"} == {"name", "why", "events", "request", "now", "answer"}
         assert len(str(vector["why"])) > 20

@@ -326,7 +326,7 @@ class QuerySessionsRequest(_message.Message):
     week_start: _builtins.str
     """First day of a week: `monday` (default) or `sunday`."""
     breakdown: _builtins.str
-    """Field of the session's first event to split by."""
+    """Field of the session's first event to split by, or `cohort:<id>` (`in` or `out`)."""
     breakdown_limit: _builtins.int
     """How many values of the breakdown are told apart, most sessions first; the rest is `$other`. 0 = 25, at most 200."""
     @_builtins.property

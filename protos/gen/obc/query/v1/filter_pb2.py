@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19obc/query/v1/filter.proto\x12\x0cobc.query.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xb9\x01\n\x06\x46ilter\x12!\n\x03\x61ll\x18\x01 \x03(\x0b\x32\x14.obc.query.v1.Filter\x12!\n\x03\x61ny\x18\x02 \x03(\x0b\x32\x14.obc.query.v1.Filter\x12\"\n\x04none\x18\x03 \x03(\x0b\x32\x14.obc.query.v1.Filter\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\n\n\x02op\x18\x05 \x01(\t\x12*\n\x06values\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.ListValue\"S\n\rEventSelector\x12\r\n\x05names\x18\x01 \x03(\t\x12$\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x14.obc.query.v1.Filter\x12\r\n\x05label\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19obc/query/v1/filter.proto\x12\x0cobc.query.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xc9\x01\n\x06\x46ilter\x12!\n\x03\x61ll\x18\x01 \x03(\x0b\x32\x14.obc.query.v1.Filter\x12!\n\x03\x61ny\x18\x02 \x03(\x0b\x32\x14.obc.query.v1.Filter\x12\"\n\x04none\x18\x03 \x03(\x0b\x32\x14.obc.query.v1.Filter\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\n\n\x02op\x18\x05 \x01(\t\x12*\n\x06values\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.ListValue\x12\x0e\n\x06\x63ohort\x18\x07 \x01(\t\"S\n\rEventSelector\x12\r\n\x05names\x18\x01 \x03(\t\x12$\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x14.obc.query.v1.Filter\x12\r\n\x05label\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'obc.query.v1.filter_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FILTER']._serialized_start=74
-  _globals['_FILTER']._serialized_end=259
-  _globals['_EVENTSELECTOR']._serialized_start=261
-  _globals['_EVENTSELECTOR']._serialized_end=344
+  _globals['_FILTER']._serialized_end=275
+  _globals['_EVENTSELECTOR']._serialized_start=277
+  _globals['_EVENTSELECTOR']._serialized_end=360
 # @@protoc_insertion_point(module_scope)

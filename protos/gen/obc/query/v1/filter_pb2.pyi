@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Filter(_message.Message):
-    """Filter is a condition on an event: one comparison (`field`, `op`, `values`), or other filters combined.
+    """Filter is a condition on an event: one comparison (`field`, `op`, `values`), a cohort, or other filters combined.
     Exactly one of these forms; at most 8 filters deep and 100 in all.
     """
 
@@ -33,6 +33,7 @@ class Filter(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     OP_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     """Field to compare: an event field, `device_info.<field>` or `properties.<key>`. An object is no value, its members are:
     `properties.cart.total`.
@@ -41,6 +42,8 @@ class Filter(_message.Message):
     """`eq` (one of the values), `neq` (none of them), `contains`, `starts_with`, `gt`, `gte`, `lt`, `lte`, `exists`,
     `not_exists`. An event without the field meets `neq` and `not_exists` only.
     """
+    cohort: _builtins.str
+    """Id of a cohort (`/v1/cohorts`) that the event's person is in. An event of nobody is of a person in no cohort."""
     @_builtins.property
     def all(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
         """All of these hold."""
@@ -68,10 +71,11 @@ class Filter(_message.Message):
         field: _builtins.str = ...,
         op: _builtins.str = ...,
         values: _struct_pb2.ListValue | None = ...,
+        cohort: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "any", b"any", "field", b"field", "none", b"none", "op", b"op", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "any", b"any", "cohort", b"cohort", "field", b"field", "none", b"none", "op", b"op", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

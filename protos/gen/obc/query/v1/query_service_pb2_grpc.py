@@ -5,6 +5,7 @@ import warnings
 
 from obc.query.v1 import activity_pb2 as obc_dot_query_dot_v1_dot_activity__pb2
 from obc.query.v1 import bad_row_pb2 as obc_dot_query_dot_v1_dot_bad__row__pb2
+from obc.query.v1 import cohort_pb2 as obc_dot_query_dot_v1_dot_cohort__pb2
 from obc.query.v1 import dashboard_pb2 as obc_dot_query_dot_v1_dot_dashboard__pb2
 from obc.query.v1 import explain_pb2 as obc_dot_query_dot_v1_dot_explain__pb2
 from obc.query.v1 import funnels_pb2 as obc_dot_query_dot_v1_dot_funnels__pb2
@@ -91,6 +92,11 @@ class QueryServiceStub:
                 '/obc.query.v1.QueryService/QueryStickiness',
                 request_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.FromString,
+                _registered_method=True)
+        self.PreviewCohort = channel.unary_unary(
+                '/obc.query.v1.QueryService/PreviewCohort',
+                request_serializer=obc_dot_query_dot_v1_dot_cohort__pb2.PreviewCohortRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_cohort__pb2.PreviewCohortResponse.FromString,
                 _registered_method=True)
         self.ExplainInsight = channel.unary_unary(
                 '/obc.query.v1.QueryService/ExplainInsight',
@@ -201,6 +207,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewCohort(self, request, context):
+        """PreviewCohort counts who would be in a cohort, without saving it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainInsight(self, request, context):
         """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer.
         """
@@ -305,6 +318,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.QueryStickiness,
                     request_deserializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.SerializeToString,
+            ),
+            'PreviewCohort': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewCohort,
+                    request_deserializer=obc_dot_query_dot_v1_dot_cohort__pb2.PreviewCohortRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_cohort__pb2.PreviewCohortResponse.SerializeToString,
             ),
             'ExplainInsight': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainInsight,
@@ -591,6 +609,33 @@ class QueryService:
             '/obc.query.v1.QueryService/QueryStickiness',
             obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_activity__pb2.QueryStickinessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewCohort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.QueryService/PreviewCohort',
+            obc_dot_query_dot_v1_dot_cohort__pb2.PreviewCohortRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_cohort__pb2.PreviewCohortResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from obc.query.v1 import activity_pb2 as _activity_pb2
 from obc.query.v1 import bad_row_pb2 as _bad_row_pb2
+from obc.query.v1 import cohort_pb2 as _cohort_pb2
 from obc.query.v1 import dashboard_pb2 as _dashboard_pb2
 from obc.query.v1 import explain_pb2 as _explain_pb2
 from obc.query.v1 import funnels_pb2 as _funnels_pb2
@@ -63,6 +64,8 @@ class QueryServiceStub:
     """QueryRetention counts who comes back, by cohort and period."""
     QueryStickiness: _grpc.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]
     """QueryStickiness counts users by the number of intervals in which they are active."""
+    PreviewCohort: _grpc.UnaryUnaryMultiCallable[_cohort_pb2.PreviewCohortRequest, _cohort_pb2.PreviewCohortResponse]
+    """PreviewCohort counts who would be in a cohort, without saving it."""
     ExplainInsight: _grpc.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]
     """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
     QueryPaths: _grpc.UnaryUnaryMultiCallable[_paths_pb2.QueryPathsRequest, _paths_pb2.QueryPathsResponse]
@@ -105,6 +108,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """QueryRetention counts who comes back, by cohort and period."""
     QueryStickiness: _aio.UnaryUnaryMultiCallable[_activity_pb2.QueryStickinessRequest, _activity_pb2.QueryStickinessResponse]  # type: ignore[assignment]
     """QueryStickiness counts users by the number of intervals in which they are active."""
+    PreviewCohort: _aio.UnaryUnaryMultiCallable[_cohort_pb2.PreviewCohortRequest, _cohort_pb2.PreviewCohortResponse]  # type: ignore[assignment]
+    """PreviewCohort counts who would be in a cohort, without saving it."""
     ExplainInsight: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainInsightRequest, _explain_pb2.ExplainInsightResponse]  # type: ignore[assignment]
     """ExplainInsight runs an insight and tells its plan, its statements and what they cost instead of its answer."""
     QueryPaths: _aio.UnaryUnaryMultiCallable[_paths_pb2.QueryPathsRequest, _paths_pb2.QueryPathsResponse]  # type: ignore[assignment]
@@ -198,6 +203,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_activity_pb2.QueryStickinessResponse, _abc.Awaitable[_activity_pb2.QueryStickinessResponse]]:
         """QueryStickiness counts users by the number of intervals in which they are active."""
+
+    @_abc_1.abstractmethod
+    def PreviewCohort(
+        self,
+        request: _cohort_pb2.PreviewCohortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cohort_pb2.PreviewCohortResponse, _abc.Awaitable[_cohort_pb2.PreviewCohortResponse]]:
+        """PreviewCohort counts who would be in a cohort, without saving it."""
 
     @_abc_1.abstractmethod
     def ExplainInsight(

@@ -69,7 +69,7 @@ class QueryRetentionRequest(_message.Message):
     periods: _builtins.int
     """Periods after the start, 1 to 366; 0 = 10. Cohorts x periods x values of the breakdown are at most 200,000 cells."""
     breakdown: _builtins.str
-    """Field of the start event to split by; `$none` where it has no value."""
+    """Field of the start event to split by, or `cohort:<id>`; `$none` where it has no value."""
     breakdown_limit: _builtins.int
     """How many values of the breakdown are told apart, largest cohorts first; the rest is `$other`. 0 = 25, at most 200."""
     @_builtins.property

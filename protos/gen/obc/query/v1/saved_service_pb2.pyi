@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from obc.query.v1 import cohort_pb2 as _cohort_pb2
 from obc.query.v1 import saved_pb2 as _saved_pb2
 import builtins as _builtins
 import sys
@@ -816,3 +817,389 @@ class ListSavedDashboardVersionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSavedDashboardVersionsResponse: _TypeAlias = ListSavedDashboardVersionsResponse  # noqa: Y015
+
+@_typing.final
+class CreateCohortRequest(_message.Message):
+    """CreateCohortRequest describes a new cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, 1-200 characters."""
+    description: _builtins.str
+    """What it is for, at most 2,000 characters."""
+    @_builtins.property
+    def definition(self) -> _cohort_pb2.CohortDefinition:
+        """Who belongs to it, at most 512 KiB of JSON."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        definition: _cohort_pb2.CohortDefinition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "description", b"description", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCohortRequest: _TypeAlias = CreateCohortRequest  # noqa: Y015
+
+@_typing.final
+class CreateCohortResponse(_message.Message):
+    """CreateCohortResponse holds the cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cohort(self) -> _cohort_pb2.Cohort:
+        """The cohort."""
+
+    def __init__(
+        self,
+        *,
+        cohort: _cohort_pb2.Cohort | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCohortResponse: _TypeAlias = CreateCohortResponse  # noqa: Y015
+
+@_typing.final
+class ListCohortsRequest(_message.Message):
+    """ListCohortsRequest asks for a page of cohorts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Page size; 0 = 50, at most 100."""
+    page_token: _builtins.str
+    """Token from the previous page; empty = first page."""
+    state: _builtins.str
+    """`living` (default) or `deleted`."""
+    order: _builtins.str
+    """`name` (default) or `newest`: the latest change first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        state: _builtins.str = ...,
+        order: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCohortsRequest: _TypeAlias = ListCohortsRequest  # noqa: Y015
+
+@_typing.final
+class ListCohortsResponse(_message.Message):
+    """ListCohortsResponse is a page of cohorts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = end."""
+    @_builtins.property
+    def cohorts(self) -> _containers.RepeatedCompositeFieldContainer[_cohort_pb2.Cohort]:
+        """The cohorts, without their definitions."""
+
+    def __init__(
+        self,
+        *,
+        cohorts: _abc.Iterable[_cohort_pb2.Cohort] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohorts", b"cohorts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCohortsResponse: _TypeAlias = ListCohortsResponse  # noqa: Y015
+
+@_typing.final
+class GetCohortRequest(_message.Message):
+    """GetCohortRequest names a cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    cohort_id: _builtins.str
+    """The cohort."""
+    version: _builtins.int
+    """Version to answer; 0 = the newest."""
+    def __init__(
+        self,
+        *,
+        cohort_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort_id", b"cohort_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCohortRequest: _TypeAlias = GetCohortRequest  # noqa: Y015
+
+@_typing.final
+class GetCohortResponse(_message.Message):
+    """GetCohortResponse holds a cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cohort(self) -> _cohort_pb2.Cohort:
+        """The cohort."""
+
+    def __init__(
+        self,
+        *,
+        cohort: _cohort_pb2.Cohort | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCohortResponse: _TypeAlias = GetCohortResponse  # noqa: Y015
+
+@_typing.final
+class UpdateCohortRequest(_message.Message):
+    """UpdateCohortRequest holds the whole new content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    cohort_id: _builtins.str
+    """The cohort."""
+    expected_version: _builtins.int
+    """The version that the change was made from: fails with ABORTED unless it is the newest."""
+    name: _builtins.str
+    """Name, 1-200 characters."""
+    description: _builtins.str
+    """What it is for, at most 2,000 characters."""
+    @_builtins.property
+    def definition(self) -> _cohort_pb2.CohortDefinition:
+        """Who belongs to it, at most 512 KiB of JSON."""
+
+    def __init__(
+        self,
+        *,
+        cohort_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        definition: _cohort_pb2.CohortDefinition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort_id", b"cohort_id", "definition", b"definition", "description", b"description", "expected_version", b"expected_version", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCohortRequest: _TypeAlias = UpdateCohortRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCohortResponse(_message.Message):
+    """UpdateCohortResponse holds the cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cohort(self) -> _cohort_pb2.Cohort:
+        """The cohort as it is now."""
+
+    def __init__(
+        self,
+        *,
+        cohort: _cohort_pb2.Cohort | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCohortResponse: _TypeAlias = UpdateCohortResponse  # noqa: Y015
+
+@_typing.final
+class DeleteCohortRequest(_message.Message):
+    """DeleteCohortRequest names the cohort to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    cohort_id: _builtins.str
+    """The cohort."""
+    expected_version: _builtins.int
+    """When not 0: fail with ABORTED unless this is the newest version."""
+    def __init__(
+        self,
+        *,
+        cohort_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort_id", b"cohort_id", "expected_version", b"expected_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCohortRequest: _TypeAlias = DeleteCohortRequest  # noqa: Y015
+
+@_typing.final
+class DeleteCohortResponse(_message.Message):
+    """DeleteCohortResponse holds the cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cohort(self) -> _cohort_pb2.Cohort:
+        """The cohort as it was."""
+
+    def __init__(
+        self,
+        *,
+        cohort: _cohort_pb2.Cohort | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCohortResponse: _TypeAlias = DeleteCohortResponse  # noqa: Y015
+
+@_typing.final
+class RestoreCohortRequest(_message.Message):
+    """RestoreCohortRequest names the cohort to restore."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_ID_FIELD_NUMBER: _builtins.int
+    cohort_id: _builtins.str
+    """The cohort."""
+    def __init__(
+        self,
+        *,
+        cohort_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort_id", b"cohort_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreCohortRequest: _TypeAlias = RestoreCohortRequest  # noqa: Y015
+
+@_typing.final
+class RestoreCohortResponse(_message.Message):
+    """RestoreCohortResponse holds the cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cohort(self) -> _cohort_pb2.Cohort:
+        """The cohort as it is now."""
+
+    def __init__(
+        self,
+        *,
+        cohort: _cohort_pb2.Cohort | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreCohortResponse: _TypeAlias = RestoreCohortResponse  # noqa: Y015
+
+@_typing.final
+class ListCohortVersionsRequest(_message.Message):
+    """ListCohortVersionsRequest asks for a page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COHORT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    cohort_id: _builtins.str
+    """The cohort."""
+    page_size: _builtins.int
+    """Page size; 0 = 50, at most 100."""
+    page_token: _builtins.str
+    """Token from the previous page; empty = first page."""
+    def __init__(
+        self,
+        *,
+        cohort_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort_id", b"cohort_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCohortVersionsRequest: _TypeAlias = ListCohortVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListCohortVersionsResponse(_message.Message):
+    """ListCohortVersionsResponse is a page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = end."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[_cohort_pb2.Cohort]:
+        """The versions, newest first, without their definitions."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_cohort_pb2.Cohort] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCohortVersionsResponse: _TypeAlias = ListCohortVersionsResponse  # noqa: Y015

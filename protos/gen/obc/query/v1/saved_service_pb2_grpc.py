@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SavedServiceStub:
-    """SavedService keeps insights and dashboards under names, each tenant its own, with every version of them. Reading and
+    """SavedService keeps insights, dashboards and cohorts under names, each tenant its own, with every version of them. Reading and
     writing need the scope `query`. Another tenant's object is NOT_FOUND.
     """
 
@@ -106,10 +106,45 @@ class SavedServiceStub:
                 request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListSavedDashboardVersionsRequest.SerializeToString,
                 response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListSavedDashboardVersionsResponse.FromString,
                 _registered_method=True)
+        self.CreateCohort = channel.unary_unary(
+                '/obc.query.v1.SavedService/CreateCohort',
+                request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.CreateCohortRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.CreateCohortResponse.FromString,
+                _registered_method=True)
+        self.ListCohorts = channel.unary_unary(
+                '/obc.query.v1.SavedService/ListCohorts',
+                request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortsRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortsResponse.FromString,
+                _registered_method=True)
+        self.GetCohort = channel.unary_unary(
+                '/obc.query.v1.SavedService/GetCohort',
+                request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.GetCohortRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.GetCohortResponse.FromString,
+                _registered_method=True)
+        self.UpdateCohort = channel.unary_unary(
+                '/obc.query.v1.SavedService/UpdateCohort',
+                request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.UpdateCohortRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.UpdateCohortResponse.FromString,
+                _registered_method=True)
+        self.DeleteCohort = channel.unary_unary(
+                '/obc.query.v1.SavedService/DeleteCohort',
+                request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.DeleteCohortRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.DeleteCohortResponse.FromString,
+                _registered_method=True)
+        self.RestoreCohort = channel.unary_unary(
+                '/obc.query.v1.SavedService/RestoreCohort',
+                request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.RestoreCohortRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.RestoreCohortResponse.FromString,
+                _registered_method=True)
+        self.ListCohortVersions = channel.unary_unary(
+                '/obc.query.v1.SavedService/ListCohortVersions',
+                request_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortVersionsRequest.SerializeToString,
+                response_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortVersionsResponse.FromString,
+                _registered_method=True)
 
 
 class SavedServiceServicer:
-    """SavedService keeps insights and dashboards under names, each tenant its own, with every version of them. Reading and
+    """SavedService keeps insights, dashboards and cohorts under names, each tenant its own, with every version of them. Reading and
     writing need the scope `query`. Another tenant's object is NOT_FOUND.
     """
 
@@ -212,6 +247,56 @@ class SavedServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateCohort(self, request, context):
+        """CreateCohort saves a definition under a name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCohorts(self, request, context):
+        """ListCohorts lists a tenant's cohorts, without their definitions: the living ones, or those that were deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCohort(self, request, context):
+        """GetCohort answers a cohort: the newest version, or the one asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCohort(self, request, context):
+        """UpdateCohort makes a new version, which replaces the whole content: what is left out is empty then. Questions that name
+        the cohort mean the new version from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCohort(self, request, context):
+        """DeleteCohort deletes a cohort; questions that name it are refused from then on. It can be restored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreCohort(self, request, context):
+        """RestoreCohort takes a deletion back. Restoring what lives changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCohortVersions(self, request, context):
+        """ListCohortVersions lists the versions of a cohort, newest first, without their definitions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SavedServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -285,6 +370,41 @@ def add_SavedServiceServicer_to_server(servicer, server):
                     request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListSavedDashboardVersionsRequest.FromString,
                     response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListSavedDashboardVersionsResponse.SerializeToString,
             ),
+            'CreateCohort': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCohort,
+                    request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.CreateCohortRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.CreateCohortResponse.SerializeToString,
+            ),
+            'ListCohorts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCohorts,
+                    request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortsRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortsResponse.SerializeToString,
+            ),
+            'GetCohort': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCohort,
+                    request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.GetCohortRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.GetCohortResponse.SerializeToString,
+            ),
+            'UpdateCohort': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCohort,
+                    request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.UpdateCohortRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.UpdateCohortResponse.SerializeToString,
+            ),
+            'DeleteCohort': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCohort,
+                    request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.DeleteCohortRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.DeleteCohortResponse.SerializeToString,
+            ),
+            'RestoreCohort': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreCohort,
+                    request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.RestoreCohortRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.RestoreCohortResponse.SerializeToString,
+            ),
+            'ListCohortVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCohortVersions,
+                    request_deserializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortVersionsRequest.FromString,
+                    response_serializer=obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortVersionsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'obc.query.v1.SavedService', rpc_method_handlers)
@@ -294,7 +414,7 @@ def add_SavedServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SavedService:
-    """SavedService keeps insights and dashboards under names, each tenant its own, with every version of them. Reading and
+    """SavedService keeps insights, dashboards and cohorts under names, each tenant its own, with every version of them. Reading and
     writing need the scope `query`. Another tenant's object is NOT_FOUND.
     """
 
@@ -666,6 +786,195 @@ class SavedService:
             '/obc.query.v1.SavedService/ListSavedDashboardVersions',
             obc_dot_query_dot_v1_dot_saved__service__pb2.ListSavedDashboardVersionsRequest.SerializeToString,
             obc_dot_query_dot_v1_dot_saved__service__pb2.ListSavedDashboardVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCohort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.SavedService/CreateCohort',
+            obc_dot_query_dot_v1_dot_saved__service__pb2.CreateCohortRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_saved__service__pb2.CreateCohortResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCohorts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.SavedService/ListCohorts',
+            obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortsRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCohort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.SavedService/GetCohort',
+            obc_dot_query_dot_v1_dot_saved__service__pb2.GetCohortRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_saved__service__pb2.GetCohortResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCohort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.SavedService/UpdateCohort',
+            obc_dot_query_dot_v1_dot_saved__service__pb2.UpdateCohortRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_saved__service__pb2.UpdateCohortResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCohort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.SavedService/DeleteCohort',
+            obc_dot_query_dot_v1_dot_saved__service__pb2.DeleteCohortRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_saved__service__pb2.DeleteCohortResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreCohort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.SavedService/RestoreCohort',
+            obc_dot_query_dot_v1_dot_saved__service__pb2.RestoreCohortRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_saved__service__pb2.RestoreCohortResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCohortVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obc.query.v1.SavedService/ListCohortVersions',
+            obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortVersionsRequest.SerializeToString,
+            obc_dot_query_dot_v1_dot_saved__service__pb2.ListCohortVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SavedServiceStub:
-    """SavedService keeps insights and dashboards under names, each tenant its own, with every version of them. Reading and
+    """SavedService keeps insights, dashboards and cohorts under names, each tenant its own, with every version of them. Reading and
     writing need the scope `query`. Another tenant's object is NOT_FOUND.
     """
 
@@ -65,10 +65,26 @@ class SavedServiceStub:
     """
     ListSavedDashboardVersions: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.ListSavedDashboardVersionsRequest, _saved_service_pb2.ListSavedDashboardVersionsResponse]
     """ListSavedDashboardVersions lists the versions of a dashboard, newest first."""
+    CreateCohort: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.CreateCohortRequest, _saved_service_pb2.CreateCohortResponse]
+    """CreateCohort saves a definition under a name."""
+    ListCohorts: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.ListCohortsRequest, _saved_service_pb2.ListCohortsResponse]
+    """ListCohorts lists a tenant's cohorts, without their definitions: the living ones, or those that were deleted."""
+    GetCohort: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.GetCohortRequest, _saved_service_pb2.GetCohortResponse]
+    """GetCohort answers a cohort: the newest version, or the one asked for."""
+    UpdateCohort: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.UpdateCohortRequest, _saved_service_pb2.UpdateCohortResponse]
+    """UpdateCohort makes a new version, which replaces the whole content: what is left out is empty then. Questions that name
+    the cohort mean the new version from then on.
+    """
+    DeleteCohort: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.DeleteCohortRequest, _saved_service_pb2.DeleteCohortResponse]
+    """DeleteCohort deletes a cohort; questions that name it are refused from then on. It can be restored."""
+    RestoreCohort: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.RestoreCohortRequest, _saved_service_pb2.RestoreCohortResponse]
+    """RestoreCohort takes a deletion back. Restoring what lives changes nothing."""
+    ListCohortVersions: _grpc.UnaryUnaryMultiCallable[_saved_service_pb2.ListCohortVersionsRequest, _saved_service_pb2.ListCohortVersionsResponse]
+    """ListCohortVersions lists the versions of a cohort, newest first, without their definitions."""
 
 @_typing.type_check_only
 class SavedServiceAsyncStub(SavedServiceStub):
-    """SavedService keeps insights and dashboards under names, each tenant its own, with every version of them. Reading and
+    """SavedService keeps insights, dashboards and cohorts under names, each tenant its own, with every version of them. Reading and
     writing need the scope `query`. Another tenant's object is NOT_FOUND.
     """
 
@@ -103,9 +119,25 @@ class SavedServiceAsyncStub(SavedServiceStub):
     """
     ListSavedDashboardVersions: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.ListSavedDashboardVersionsRequest, _saved_service_pb2.ListSavedDashboardVersionsResponse]  # type: ignore[assignment]
     """ListSavedDashboardVersions lists the versions of a dashboard, newest first."""
+    CreateCohort: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.CreateCohortRequest, _saved_service_pb2.CreateCohortResponse]  # type: ignore[assignment]
+    """CreateCohort saves a definition under a name."""
+    ListCohorts: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.ListCohortsRequest, _saved_service_pb2.ListCohortsResponse]  # type: ignore[assignment]
+    """ListCohorts lists a tenant's cohorts, without their definitions: the living ones, or those that were deleted."""
+    GetCohort: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.GetCohortRequest, _saved_service_pb2.GetCohortResponse]  # type: ignore[assignment]
+    """GetCohort answers a cohort: the newest version, or the one asked for."""
+    UpdateCohort: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.UpdateCohortRequest, _saved_service_pb2.UpdateCohortResponse]  # type: ignore[assignment]
+    """UpdateCohort makes a new version, which replaces the whole content: what is left out is empty then. Questions that name
+    the cohort mean the new version from then on.
+    """
+    DeleteCohort: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.DeleteCohortRequest, _saved_service_pb2.DeleteCohortResponse]  # type: ignore[assignment]
+    """DeleteCohort deletes a cohort; questions that name it are refused from then on. It can be restored."""
+    RestoreCohort: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.RestoreCohortRequest, _saved_service_pb2.RestoreCohortResponse]  # type: ignore[assignment]
+    """RestoreCohort takes a deletion back. Restoring what lives changes nothing."""
+    ListCohortVersions: _aio.UnaryUnaryMultiCallable[_saved_service_pb2.ListCohortVersionsRequest, _saved_service_pb2.ListCohortVersionsResponse]  # type: ignore[assignment]
+    """ListCohortVersions lists the versions of a cohort, newest first, without their definitions."""
 
 class SavedServiceServicer(metaclass=_abc_1.ABCMeta):
-    """SavedService keeps insights and dashboards under names, each tenant its own, with every version of them. Reading and
+    """SavedService keeps insights, dashboards and cohorts under names, each tenant its own, with every version of them. Reading and
     writing need the scope `query`. Another tenant's object is NOT_FOUND.
     """
 
@@ -222,5 +254,63 @@ class SavedServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_saved_service_pb2.ListSavedDashboardVersionsResponse, _abc.Awaitable[_saved_service_pb2.ListSavedDashboardVersionsResponse]]:
         """ListSavedDashboardVersions lists the versions of a dashboard, newest first."""
+
+    @_abc_1.abstractmethod
+    def CreateCohort(
+        self,
+        request: _saved_service_pb2.CreateCohortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_saved_service_pb2.CreateCohortResponse, _abc.Awaitable[_saved_service_pb2.CreateCohortResponse]]:
+        """CreateCohort saves a definition under a name."""
+
+    @_abc_1.abstractmethod
+    def ListCohorts(
+        self,
+        request: _saved_service_pb2.ListCohortsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_saved_service_pb2.ListCohortsResponse, _abc.Awaitable[_saved_service_pb2.ListCohortsResponse]]:
+        """ListCohorts lists a tenant's cohorts, without their definitions: the living ones, or those that were deleted."""
+
+    @_abc_1.abstractmethod
+    def GetCohort(
+        self,
+        request: _saved_service_pb2.GetCohortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_saved_service_pb2.GetCohortResponse, _abc.Awaitable[_saved_service_pb2.GetCohortResponse]]:
+        """GetCohort answers a cohort: the newest version, or the one asked for."""
+
+    @_abc_1.abstractmethod
+    def UpdateCohort(
+        self,
+        request: _saved_service_pb2.UpdateCohortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_saved_service_pb2.UpdateCohortResponse, _abc.Awaitable[_saved_service_pb2.UpdateCohortResponse]]:
+        """UpdateCohort makes a new version, which replaces the whole content: what is left out is empty then. Questions that name
+        the cohort mean the new version from then on.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteCohort(
+        self,
+        request: _saved_service_pb2.DeleteCohortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_saved_service_pb2.DeleteCohortResponse, _abc.Awaitable[_saved_service_pb2.DeleteCohortResponse]]:
+        """DeleteCohort deletes a cohort; questions that name it are refused from then on. It can be restored."""
+
+    @_abc_1.abstractmethod
+    def RestoreCohort(
+        self,
+        request: _saved_service_pb2.RestoreCohortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_saved_service_pb2.RestoreCohortResponse, _abc.Awaitable[_saved_service_pb2.RestoreCohortResponse]]:
+        """RestoreCohort takes a deletion back. Restoring what lives changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ListCohortVersions(
+        self,
+        request: _saved_service_pb2.ListCohortVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_saved_service_pb2.ListCohortVersionsResponse, _abc.Awaitable[_saved_service_pb2.ListCohortVersionsResponse]]:
+        """ListCohortVersions lists the versions of a cohort, newest first, without their definitions."""
 
 def add_SavedServiceServicer_to_server(servicer: SavedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -113,7 +113,8 @@ class QueryTrendsRequest(_message.Message):
 
     @_builtins.property
     def breakdowns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 3 fields to split by, e.g. `device_info.browser`. Values are told apart by their text: the number 5 is with the
+        """Up to 3 fields to split by, e.g. `device_info.browser`, or `cohort:<id>`: `in` where the event's person is in the
+        cohort, else `out`. Values are told apart by their text: the number 5 is with the
         string "5".
         """
 

@@ -1,9 +1,10 @@
-"""Conditions on events: comparisons, combined with all, any and none."""
+"""Conditions on events: comparisons and cohorts, combined with all, any and none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from obc_query.cohorts.use import CohortUse
 from obc_query.comparison import Comparison
 from obc_query.comparison import condition as comparison_condition
 from obc_query.ranges import TimeRange
@@ -18,7 +19,7 @@ class Combination:
     members: tuple["Filter", ...]
 
 
-Filter = Comparison | Combination
+Filter = Comparison | CohortUse | Combination
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ def filter_condition(item: Filter, binder: Binder) -> str:
     """The filter as a condition that is never NULL."""
     if isinstance(item, Comparison):
         return comparison_condition(item, binder)
+    if isinstance(item, CohortUse):
+        return item.condition
     joined = (" AND " if item.kind == "all" else " OR ").join(
         f"({filter_condition(member, binder)})" for member in item.members
     )

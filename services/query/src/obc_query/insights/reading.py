@@ -10,8 +10,9 @@ from google.protobuf import struct_pb2
 from obc.query.v1 import filter_pb2
 from obc_common.errors import InvalidArgument
 from obc_query.buckets import INTERVALS, Buckets, make_buckets
+from obc_query.cohorts.use import read_use
 from obc_query.comparison import MAX_VALUES, OPERATORS, Comparison, Value
-from obc_query.fields import Field, resolve_field
+from obc_query.fields import Field, resolve_breakdown, resolve_field
 from obc_query.insights.filter_tree import Combination, Filter, Selector
 from obc_query.ranges import TimeRange, parse_range, parse_timezone
 
@@ -95,13 +96,17 @@ def read_count(number: int, default: int, low: int, high: int, field: str) -> in
 
 
 def read_fields(names: Sequence[str], most: int, field: str) -> tuple[Field, ...]:
-    """Fields by name. Raises InvalidArgument: TOO_MANY_FIELDS, UNKNOWN_FIELD or DUPLICATE_FIELD, on `field[i]`."""
+    """Fields to split by.
+
+    Raises:
+        InvalidArgument: TOO_MANY_FIELDS, UNKNOWN_FIELD, UNKNOWN_COHORT or DUPLICATE_FIELD, on `field[i]`.
+    """
     if len(names) > most:
         raise InvalidArgument("TOO_MANY_FIELDS", f"at most {most} fields", field=field)
     for index, name in enumerate(names):
         if name in names[:index]:
             raise InvalidArgument("DUPLICATE_FIELD", f"{name[:64]} is named twice", field=f"{field}[{index}]")
-    return tuple(resolve_field(name, f"{field}[{index}]") for index, name in enumerate(names))
+    return tuple(resolve_breakdown(name, f"{field}[{index}]") for index, name in enumerate(names))
 
 
 def read_selector(message: filter_pb2.EventSelector, field: str) -> Selector:
@@ -137,8 +142,8 @@ def read_filter(message: filter_pb2.Filter, field: str) -> Filter:
     """A filter of a request.
 
     Raises:
-        InvalidArgument: BAD_FILTER, UNKNOWN_OPERATOR, UNKNOWN_FIELD or TOO_MANY_FILTERS, naming the place, such as
-            `filter.any[1].op`.
+        InvalidArgument: BAD_FILTER, UNKNOWN_OPERATOR, UNKNOWN_FIELD, UNKNOWN_COHORT or TOO_MANY_FILTERS, naming the
+            place, such as `filter.any[1].op`.
     """
     read, comparisons = _read(message, field, MAX_FILTER_DEPTH)
     if comparisons > MAX_COMPARISONS:
@@ -151,10 +156,14 @@ def _read(message: filter_pb2.Filter, field: str, depth: int) -> tuple[Filter, i
         raise InvalidArgument("BAD_FILTER", f"filters are at most {MAX_FILTER_DEPTH} deep", field=field)
     kinds = [kind for kind in _KINDS if getattr(message, kind)]
     is_comparison = bool(message.field or message.op or message.HasField("values"))
-    if len(kinds) + is_comparison != 1:
-        raise InvalidArgument("BAD_FILTER", "a filter is one of: field with op and values, all, any, none", field=field)
+    if len(kinds) + is_comparison + bool(message.cohort) != 1:
+        raise InvalidArgument(
+            "BAD_FILTER", "a filter is one of: field with op and values, cohort, all, any, none", field=field
+        )
     if is_comparison:
-        return _comparison(message, field), 1
+        return read_comparison(message, field), 1
+    if message.cohort:
+        return read_use(message.cohort, f"{field}.cohort"), 1
     [kind] = kinds
     members = [
         _read(member, f"{field}.{kind}[{index}]", depth - 1) for index, member in enumerate(getattr(message, kind))
@@ -162,7 +171,19 @@ def _read(message: filter_pb2.Filter, field: str, depth: int) -> tuple[Filter, i
     return Combination(kind, tuple(member for member, _ in members)), sum(count for _, count in members)
 
 
-def _comparison(message: filter_pb2.Filter, field: str) -> Comparison:
+class _Compares(Protocol):
+    @property
+    def field(self) -> str: ...
+
+    @property
+    def op(self) -> str: ...
+
+    @property
+    def values(self) -> struct_pb2.ListValue: ...
+
+
+def read_comparison(message: _Compares, field: str) -> Comparison:
+    """One comparison. Raises InvalidArgument: BAD_FILTER, UNKNOWN_OPERATOR or UNKNOWN_FIELD."""
     target = resolve_field(message.field, f"{field}.field")
     if message.op not in OPERATORS:
         raise InvalidArgument("UNKNOWN_OPERATOR", f"the operator is one of {', '.join(OPERATORS)}", field=f"{field}.op")

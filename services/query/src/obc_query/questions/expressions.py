@@ -22,6 +22,16 @@ def people(condition: str, *, sampled: bool, each: str = WEIGHT) -> str:
 
 
 EVENT_MS = "toUnixTimestamp64Milli(event_time)"
+PLACE = f"bitShiftLeft(toUInt256({EVENT_MS}), 128) + toUInt128(event_id)"
+"""An event's place in the order of a person as one number: its milliseconds, then its id (the engine's own order of
+UUIDs begins with their second half)."""
+
+
+def moment_of(place: str) -> str:
+    """The milliseconds of a place."""
+    return f"toInt64(bitShiftRight({place}, 128))"
+
+
 IS_PAGE_VIEW = "event_name = 'page_view'"
 IS_ERROR = "event_name = 'error' OR event_category = 'error'"
 IS_MEASUREMENT = "event_name = 'performance_metric'"

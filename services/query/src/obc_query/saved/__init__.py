@@ -1,1 +1,1 @@
-"""Saved insights and saved dashboards: kept in PostgreSQL, with every version."""
+"""Saved insights, dashboards and cohorts: kept in PostgreSQL, with every version."""

@@ -2,7 +2,8 @@
 
 import orjson
 
-from obc.query.v1 import saved_pb2
+from obc.query.v1 import cohort_pb2, saved_pb2
+from obc_query.cohorts.directory import definition_message
 from obc_query.saved.model import SavedItem
 
 
@@ -34,6 +35,23 @@ def dashboard_message(item: SavedItem) -> saved_pb2.SavedDashboard:
         description=item.description,
         tiles=[saved_pb2.DashboardTile(**tile) for tile in definition["tiles"]],
         time_range=None if time_range is None else saved_pb2.DashboardTimeRange(**time_range),
+        version=item.version,
+        created_at_ms=item.created_at_ms,
+        created_by=item.created_by,
+        updated_at_ms=item.saved_at_ms,
+        updated_by=item.saved_by,
+        deleted_at_ms=item.deleted_at_ms,
+        deleted_by=item.deleted_by,
+    )
+
+
+def cohort_message(item: SavedItem, *, listed: bool = False) -> cohort_pb2.Cohort:
+    """A cohort; without its definition, which may be long, where it is one of many."""
+    return cohort_pb2.Cohort(
+        cohort_id=str(item.id),
+        name=item.name,
+        description=item.description,
+        definition=None if listed else definition_message(item.definition),
         version=item.version,
         created_at_ms=item.created_at_ms,
         created_by=item.created_by,

@@ -1,4 +1,4 @@
-"""What is saved: an insight or a dashboard under a name, in versions."""
+"""What is saved: an insight, a dashboard or a cohort under a name, in versions."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-ItemType = Literal["insight", "dashboard"]
+ItemType = Literal["insight", "dashboard", "cohort"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +14,12 @@ class Content:
     """What a version holds, checked.
 
     Attributes:
-        kind: name of the insight; empty for a dashboard.
+        kind: name of the insight; empty for what is none.
         name: for people.
         description: for people.
-        definition: JSON of the request, or of tiles and time range.
+        definition: JSON of the request, of tiles and time range, or of who belongs to the cohort.
         insights: the insights of a dashboard's tiles, each with the field of the request that names it first.
+        cohorts: the cohorts that an insight's request names, likewise.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Content:
     description: str
     definition: bytes
     insights: Mapping[UUID, str] = field(default_factory=dict)
+    cohorts: Mapping[UUID, str] = field(default_factory=dict)
 
     @property
     def name_key(self) -> str:
@@ -40,7 +42,7 @@ def name_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SavedItem:
-    """One version of an insight or a dashboard. Times are unix milliseconds.
+    """One version of what is saved. Times are unix milliseconds.
 
     Attributes:
         created_at_ms, created_by: of the first version.

@@ -15,7 +15,7 @@ from obc_query.saved.store import PageQuestion
 _STATES = ("living", "deleted")
 _ORDERS = ("name", "newest")
 _DEFAULT_SIZE = 50
-# A definition has up to 64 KiB: a page of the largest ones is well under what one gRPC message may hold.
+# A definition that is listed has up to 64 KiB: a page of the largest ones is well under what one gRPC message may hold.
 _MAX_SIZE = 100
 
 
@@ -57,7 +57,7 @@ class Pager:
 
 
 class ListPager:
-    """The same for a list of insights or dashboards.
+    """The same for a list of insights, dashboards or cohorts.
 
     Raises:
         InvalidArgument: UNKNOWN_CHOICE, BAD_PAGE_SIZE or BAD_PAGE_TOKEN.
@@ -66,7 +66,7 @@ class ListPager:
     def __init__(
         self,
         secret: str,
-        method: Literal["ListSavedInsights", "ListSavedDashboards"],
+        method: Literal["ListSavedInsights", "ListSavedDashboards", "ListCohorts"],
         tenant_id: str,
         *,
         state: str,

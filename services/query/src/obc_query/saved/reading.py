@@ -7,15 +7,19 @@ from uuid import UUID
 
 import orjson
 
-from obc.query.v1 import saved_pb2
+from obc.query.v1 import cohort_pb2, saved_pb2
 from obc_common.errors import InvalidArgument
 from obc_common.transcoding.decoding import merge_body, parse_object
+from obc_query.cohorts.directory import definition_json
+from obc_query.cohorts.reading import read_definition
+from obc_query.cohorts.use import uses_of
 from obc_query.insights.reading import read_count
 from obc_query.insights.registry import INSIGHTS, request_type
 from obc_query.ranges import parse_range, parse_timezone
 from obc_query.saved.model import Content, name_key
 
 MAX_DEFINITION_BYTES = 64 * 1024
+MAX_COHORT_BYTES = 512 * 1024
 MAX_TILES = 50
 _MAX_NAME = 200
 # Some letters are many when they are compared; an index and a page token hold so much of a name.
@@ -40,9 +44,23 @@ def insight_content(name: str, description: str, kind: str, request_json: bytes,
         body = parse_object(request_json)
         request = request_type(insight)()
         merge_body(request, body)
-        insight.read(request, now_ms)
-        definition = _definition(body, "")
-    return Content(kind, _name(name), _description(description), definition)
+        cohorts: dict[UUID, str] = {}
+        for use in uses_of(insight.read(request, now_ms)):
+            cohorts.setdefault(UUID(use.cohort_id), f"request.{use.request_field}")
+        definition = _definition(orjson.dumps(body), "")
+    return Content(kind, _name(name), _description(description), definition, cohorts=cohorts)
+
+
+def cohort_content(name: str, description: str, definition: cohort_pb2.CohortDefinition) -> Content:
+    """The content of a cohort.
+
+    Raises:
+        InvalidArgument: BAD_NAME, BAD_DESCRIPTION, DEFINITION_TOO_LARGE, or what `read_definition` raises, on
+            `definition.<field>`.
+    """
+    read_definition(definition, "definition")
+    kept = _definition(definition_json(definition), "definition", MAX_COHORT_BYTES)
+    return Content("", _name(name), _description(description), kept)
 
 
 def check_kind(kind: str, *, required: bool = False) -> str:
@@ -89,7 +107,7 @@ def dashboard_content(
         "",
         _name(name),
         _description(description),
-        _definition(definition, "tiles"),
+        _definition(orjson.dumps(definition), "tiles"),
         insights,
     )
 
@@ -172,10 +190,9 @@ def _between(number: int, low: int, high: int, field: str) -> int:
     return number
 
 
-def _definition(value: object, field: str) -> bytes:
-    definition = orjson.dumps(value)
-    if len(definition) > MAX_DEFINITION_BYTES:
-        raise InvalidArgument("DEFINITION_TOO_LARGE", f"at most {MAX_DEFINITION_BYTES} bytes of JSON", field=field)
+def _definition(definition: bytes, field: str, most: int = MAX_DEFINITION_BYTES) -> bytes:
+    if len(definition) > most:
+        raise InvalidArgument("DEFINITION_TOO_LARGE", f"at most {most} bytes of JSON", field=field)
     return definition
 
 

@@ -6,46 +6,40 @@ from typing import Any
 import grpc
 
 from obc.query.v1 import saved_service_pb2 as pb
-from obc.query.v1 import saved_service_pb2_grpc as pb_grpc
-from obc_common.clock import Clock
-from obc_common.context import current_principal
+from obc_query.saved.caller import caller
 from obc_query.saved.codec import dashboard_message, insight_message
+from obc_query.saved.cohorts_servicer import CohortMethods
 from obc_query.saved.model import Content
 from obc_query.saved.pages import ListPager, Pager
 from obc_query.saved.reading import check_kind, dashboard_content, insight_content
 from obc_query.saved.shelf import Shelf
 
-_SCOPE = "query"
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class SavedServicer(pb_grpc.SavedServiceServicer):
+class SavedServicer(CohortMethods):
     """obc.query.v1.SavedService. What each method does and answers is in the proto.
 
     Attributes:
         insights: the saved insights.
         dashboards: the saved dashboards.
-        clock: time.
-        page_token_secret: signs page tokens.
     """
 
     insights: Shelf
     dashboards: Shelf
-    clock: Clock
-    page_token_secret: str
 
     async def CreateSavedInsight(
         self, request: pb.CreateSavedInsightRequest, context: _Context
     ) -> pb.CreateSavedInsightResponse:
-        tenant_id, actor = _caller()
+        tenant_id, actor = caller()
         insight = await self.insights.create(tenant_id, self._insight_content(request), actor)
         return pb.CreateSavedInsightResponse(insight=insight_message(insight))
 
     async def ListSavedInsights(
         self, request: pb.ListSavedInsightsRequest, context: _Context
     ) -> pb.ListSavedInsightsResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         pager = ListPager(
             self.page_token_secret,
             "ListSavedInsights",
@@ -64,14 +58,14 @@ class SavedServicer(pb_grpc.SavedServiceServicer):
     async def GetSavedInsight(
         self, request: pb.GetSavedInsightRequest, context: _Context
     ) -> pb.GetSavedInsightResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         insight, _ = await self.insights.get(tenant_id, request.insight_id, request.version)
         return pb.GetSavedInsightResponse(insight=insight_message(insight))
 
     async def UpdateSavedInsight(
         self, request: pb.UpdateSavedInsightRequest, context: _Context
     ) -> pb.UpdateSavedInsightResponse:
-        tenant_id, actor = _caller()
+        tenant_id, actor = caller()
         insight = await self.insights.update(
             tenant_id, request.insight_id, request.expected_version, self._insight_content(request), actor
         )
@@ -80,21 +74,21 @@ class SavedServicer(pb_grpc.SavedServiceServicer):
     async def DeleteSavedInsight(
         self, request: pb.DeleteSavedInsightRequest, context: _Context
     ) -> pb.DeleteSavedInsightResponse:
-        tenant_id, actor = _caller()
+        tenant_id, actor = caller()
         insight = await self.insights.delete(tenant_id, request.insight_id, request.expected_version, actor)
         return pb.DeleteSavedInsightResponse(insight=insight_message(insight))
 
     async def RestoreSavedInsight(
         self, request: pb.RestoreSavedInsightRequest, context: _Context
     ) -> pb.RestoreSavedInsightResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         insight = await self.insights.restore(tenant_id, request.insight_id)
         return pb.RestoreSavedInsightResponse(insight=insight_message(insight))
 
     async def ListSavedInsightVersions(
         self, request: pb.ListSavedInsightVersionsRequest, context: _Context
     ) -> pb.ListSavedInsightVersionsResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         binding = ["ListSavedInsightVersions", tenant_id, request.insight_id]
         pager = Pager(self.page_token_secret, binding, request.page_size, request.page_token)
         before = None if pager.position is None else int(pager.position[0])
@@ -112,14 +106,14 @@ class SavedServicer(pb_grpc.SavedServiceServicer):
     async def CreateSavedDashboard(
         self, request: pb.CreateSavedDashboardRequest, context: _Context
     ) -> pb.CreateSavedDashboardResponse:
-        tenant_id, actor = _caller()
+        tenant_id, actor = caller()
         dashboard = await self.dashboards.create(tenant_id, self._dashboard_content(request), actor)
         return pb.CreateSavedDashboardResponse(dashboard=dashboard_message(dashboard))
 
     async def ListSavedDashboards(
         self, request: pb.ListSavedDashboardsRequest, context: _Context
     ) -> pb.ListSavedDashboardsResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         pager = ListPager(
             self.page_token_secret,
             "ListSavedDashboards",
@@ -138,7 +132,7 @@ class SavedServicer(pb_grpc.SavedServiceServicer):
     async def GetSavedDashboard(
         self, request: pb.GetSavedDashboardRequest, context: _Context
     ) -> pb.GetSavedDashboardResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         dashboard, insights = await self.dashboards.get(tenant_id, request.dashboard_id, request.version)
         return pb.GetSavedDashboardResponse(
             dashboard=dashboard_message(dashboard), insights=[insight_message(insight) for insight in insights]
@@ -147,7 +141,7 @@ class SavedServicer(pb_grpc.SavedServiceServicer):
     async def UpdateSavedDashboard(
         self, request: pb.UpdateSavedDashboardRequest, context: _Context
     ) -> pb.UpdateSavedDashboardResponse:
-        tenant_id, actor = _caller()
+        tenant_id, actor = caller()
         dashboard = await self.dashboards.update(
             tenant_id, request.dashboard_id, request.expected_version, self._dashboard_content(request), actor
         )
@@ -156,21 +150,21 @@ class SavedServicer(pb_grpc.SavedServiceServicer):
     async def DeleteSavedDashboard(
         self, request: pb.DeleteSavedDashboardRequest, context: _Context
     ) -> pb.DeleteSavedDashboardResponse:
-        tenant_id, actor = _caller()
+        tenant_id, actor = caller()
         dashboard = await self.dashboards.delete(tenant_id, request.dashboard_id, request.expected_version, actor)
         return pb.DeleteSavedDashboardResponse(dashboard=dashboard_message(dashboard))
 
     async def RestoreSavedDashboard(
         self, request: pb.RestoreSavedDashboardRequest, context: _Context
     ) -> pb.RestoreSavedDashboardResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         dashboard = await self.dashboards.restore(tenant_id, request.dashboard_id)
         return pb.RestoreSavedDashboardResponse(dashboard=dashboard_message(dashboard))
 
     async def ListSavedDashboardVersions(
         self, request: pb.ListSavedDashboardVersionsRequest, context: _Context
     ) -> pb.ListSavedDashboardVersionsResponse:
-        tenant_id, _ = _caller()
+        tenant_id, _ = caller()
         binding = ["ListSavedDashboardVersions", tenant_id, request.dashboard_id]
         pager = Pager(self.page_token_secret, binding, request.page_size, request.page_token)
         before = None if pager.position is None else int(pager.position[0])
@@ -188,11 +182,3 @@ class SavedServicer(pb_grpc.SavedServiceServicer):
             request.time_range if request.HasField("time_range") else None,
             self.clock.now_ms(),
         )
-
-
-def _caller() -> tuple[str, str]:
-    """Tenant and name of who calls; a token's subject is marked, since its issuer chooses the text."""
-    principal = current_principal()
-    principal.require_scope(_SCOPE)
-    subject = f"token:{principal.subject}" if principal.kind == "jwt" else principal.subject
-    return principal.require_tenant(), subject

@@ -13,6 +13,7 @@ from obc_common.clock import Clock
 from obc_common.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from obc_common.ids import uuid7
 from obc_common.postgres import Connection, Pool, map_postgres_error, tenant_transaction, tenant_write_transaction
+from obc_query.cohorts.use import unknown_cohort
 from obc_query.saved import store
 from obc_query.saved.model import Content, ItemType, SavedItem, name_key
 from obc_query.saved.store import PageQuestion
@@ -43,14 +44,14 @@ class Shelf:
         """Saves something new.
 
         Raises:
-            FailedPrecondition: TOO_MANY_INSIGHTS or TOO_MANY_DASHBOARDS.
+            FailedPrecondition: TOO_MANY_INSIGHTS, TOO_MANY_DASHBOARDS or TOO_MANY_COHORTS.
             AlreadyExists: NAME_TAKEN.
-            InvalidArgument: UNKNOWN_INSIGHT on the tile.
+            InvalidArgument: UNKNOWN_INSIGHT on the tile, UNKNOWN_COHORT where the request names it.
         """
         async with self._writing(tenant_id) as (connection, tenant):
             await self._require_room(connection, tenant)
             await self._require_name(connection, tenant, content.name_key, None)
-            await _require_insights(connection, tenant, content)
+            await _require_named(connection, tenant, content)
             now_ms = self.clock.now_ms()
             item_id = uuid7(now_ms)
             await store.insert_item(connection, tenant, self.item_type, item_id, content, now_ms, by)
@@ -60,13 +61,13 @@ class Shelf:
         """A living item in one version (0 = the newest, then with the insights that its tiles show).
 
         Raises:
-            NotFound: INSIGHT_NOT_FOUND, DASHBOARD_NOT_FOUND or VERSION_NOT_FOUND.
+            NotFound: INSIGHT_NOT_FOUND, DASHBOARD_NOT_FOUND, COHORT_NOT_FOUND or VERSION_NOT_FOUND.
             InvalidArgument: BAD_VERSION.
         """
         async with self._reading(tenant_id) as (connection, tenant):
             newest = await self._living(connection, tenant, item_id)
             if version == 0:
-                insights = await store.living_insights(connection, tenant, newest.insight_ids)
+                insights = await store.living(connection, tenant, "insight", newest.insight_ids)
                 return newest, [insights[insight_id] for insight_id in newest.insight_ids if insight_id in insights]
             if version < 1:
                 raise InvalidArgument("BAD_VERSION", "versions count from 1", field="version")
@@ -90,9 +91,9 @@ class Shelf:
         """Makes a new version.
 
         Raises:
-            InvalidArgument: VERSION_REQUIRED, or UNKNOWN_INSIGHT on the tile.
+            InvalidArgument: VERSION_REQUIRED, UNKNOWN_INSIGHT or UNKNOWN_COHORT.
             Aborted: VERSION_CONFLICT, somebody made another version in between.
-            NotFound: INSIGHT_NOT_FOUND or DASHBOARD_NOT_FOUND.
+            NotFound: INSIGHT_NOT_FOUND, DASHBOARD_NOT_FOUND or COHORT_NOT_FOUND.
             AlreadyExists: NAME_TAKEN.
         """
         async with self._writing(tenant_id) as (connection, tenant):
@@ -101,7 +102,7 @@ class Shelf:
                 raise InvalidArgument("VERSION_REQUIRED", "say which version was changed", field="expected_version")
             _require_version(newest, expected_version)
             await self._require_name(connection, tenant, content.name_key, newest.id)
-            await _require_insights(connection, tenant, content)
+            await _require_named(connection, tenant, content)
             version = newest.version + 1
             await store.add_version(connection, tenant, newest.id, version, content, self.clock.now_ms(), by)
             await store.forget_versions(connection, tenant, newest.id, version - KEPT_VERSIONS)
@@ -112,13 +113,14 @@ class Shelf:
 
         Raises:
             Aborted: VERSION_CONFLICT.
-            NotFound: INSIGHT_NOT_FOUND or DASHBOARD_NOT_FOUND.
+            NotFound: INSIGHT_NOT_FOUND, DASHBOARD_NOT_FOUND or COHORT_NOT_FOUND.
             FailedPrecondition: INSIGHT_IN_USE, a dashboard shows it.
         """
         async with self._writing(tenant_id) as (connection, tenant):
             newest = await self._living(connection, tenant, item_id)
             if expected_version != 0:
                 _require_version(newest, expected_version)
+            # A cohort is in no tiles: who asks about it later is told that it is gone.
             if users := await store.dashboards_with(connection, tenant, newest.id):
                 raise FailedPrecondition(
                     "INSIGHT_IN_USE",
@@ -133,8 +135,9 @@ class Shelf:
         """Takes a deletion back; nothing happens to what lives.
 
         Raises:
-            NotFound: INSIGHT_NOT_FOUND or DASHBOARD_NOT_FOUND: it never was, or is gone for good.
-            FailedPrecondition: TOO_MANY_INSIGHTS, TOO_MANY_DASHBOARDS, or INSIGHT_DELETED: a tile shows one that is.
+            NotFound: INSIGHT_NOT_FOUND, DASHBOARD_NOT_FOUND or COHORT_NOT_FOUND: it never was, or is gone for good.
+            FailedPrecondition: TOO_MANY_INSIGHTS, TOO_MANY_DASHBOARDS, TOO_MANY_COHORTS, or INSIGHT_DELETED: a tile
+                shows one that is.
             AlreadyExists: NAME_TAKEN.
         """
         async with self._writing(tenant_id) as (connection, tenant):
@@ -143,7 +146,7 @@ class Shelf:
                 return item
             await self._require_room(connection, tenant)
             await self._require_name(connection, tenant, name_key(item.name), item.id)
-            living = await store.living_insights(connection, tenant, item.insight_ids)
+            living = await store.living(connection, tenant, "insight", item.insight_ids)
             if missing := [insight_id for insight_id in item.insight_ids if insight_id not in living]:
                 raise FailedPrecondition(
                     "INSIGHT_DELETED",
@@ -216,11 +219,16 @@ def _require_version(newest: SavedItem, expected: int) -> None:
         )
 
 
-async def _require_insights(connection: Connection, tenant: UUID, content: Content) -> None:
-    living = await store.living_insights(connection, tenant, list(content.insights))
+async def _require_named(connection: Connection, tenant: UUID, content: Content) -> None:
+    """What the content names must live."""
+    insights = await store.living(connection, tenant, "insight", list(content.insights)) if content.insights else {}
     for insight_id, request_field in content.insights.items():
-        if insight_id not in living:
+        if insight_id not in insights:
             raise InvalidArgument("UNKNOWN_INSIGHT", "there is no such saved insight", field=request_field)
+    cohorts = await store.living(connection, tenant, "cohort", list(content.cohorts)) if content.cohorts else {}
+    for cohort_id, request_field in content.cohorts.items():
+        if cohort_id not in cohorts:
+            raise unknown_cohort(request_field)
 
 
 @asynccontextmanager

@@ -22,7 +22,13 @@ saved_items item JOIN saved_versions shown ON shown.tenant_id = item.tenant_id A
 """
 _NEWEST = f"SELECT {_COLUMNS} FROM {_JOINED} AND shown.version = item.version WHERE item.tenant_id = $1"  # noqa: S608  # constants
 _VERSIONS = f"SELECT {_COLUMNS} FROM {_JOINED} WHERE item.tenant_id = $1 AND item.type = $2 AND item.id = $3"  # noqa: S608  # constants
-_PAGE = f"{_NEWEST} AND item.type = $2 AND (item.deleted_at IS NOT NULL) = $3 AND ($4::text = '' OR item.kind = $4)"
+# Lists leave the definitions of cohorts out, so they are not read: each may be half a megabyte.
+_LISTED = (
+    "shown.definition,",
+    "CASE WHEN item.type = 'cohort' THEN '{}'::json ELSE shown.definition END AS definition,",
+)
+_PAGE = f"""{_NEWEST.replace(*_LISTED)}
+AND item.type = $2 AND (item.deleted_at IS NOT NULL) = $3 AND ($4::text = '' OR item.kind = $4)"""
 _BY_NAME = f"""{_PAGE}
 AND ($5::text IS NULL OR (item.name_key, item.id) > ($5, $6::uuid)) ORDER BY item.name_key, item.id LIMIT $7"""
 _BY_TIME = f"""{_PAGE}
@@ -72,7 +78,8 @@ async def list_versions(
     connection: Connection, tenant_id: UUID, item_type: ItemType, item_id: UUID, before: int | None, limit: int
 ) -> list[SavedItem]:
     """Versions, newest first, before one of them."""
-    sql = f"{_VERSIONS} AND ($4::bigint IS NULL OR shown.version < $4) ORDER BY shown.version DESC LIMIT $5"
+    versions = _VERSIONS.replace(*_LISTED)
+    sql = f"{versions} AND ($4::bigint IS NULL OR shown.version < $4) ORDER BY shown.version DESC LIMIT $5"
     return [_item(row) for row in await connection.fetch(sql, tenant_id, item_type, item_id, before, limit)]
 
 
@@ -92,11 +99,14 @@ async def list_items(
     return [_item(row) for row in rows]
 
 
-async def living_insights(connection: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, SavedItem]:
-    """Those of the insights that live, by id."""
+async def living(
+    connection: Connection, tenant_id: UUID, item_type: ItemType, ids: Sequence[UUID]
+) -> dict[UUID, SavedItem]:
+    """Those of the items that live, by id."""
     rows = await connection.fetch(
-        f"{_NEWEST} AND item.type = 'insight' AND item.deleted_at IS NULL AND item.id = ANY ($2::uuid[])",
+        f"{_NEWEST} AND item.type = $2 AND item.deleted_at IS NULL AND item.id = ANY ($3::uuid[])",
         tenant_id,
+        item_type,
         list(ids),
     )
     return {row["id"]: _item(row) for row in rows}

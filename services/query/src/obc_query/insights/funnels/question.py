@@ -7,7 +7,7 @@ from itertools import combinations
 from obc.query.v1 import funnels_pb2
 from obc_common.errors import InvalidArgument
 from obc_query.buckets import Buckets, make_buckets
-from obc_query.fields import Field, resolve_field
+from obc_query.fields import Field, resolve_breakdown
 from obc_query.insights.filter_tree import Filter, Selector
 from obc_query.insights.reading import (
     read_choice,
@@ -158,7 +158,7 @@ def _breakdown(request: funnels_pb2.QueryFunnelsRequest, steps: int) -> Breakdow
         )
     if not request.breakdown:
         return None
-    return Breakdown(resolve_field(request.breakdown, "breakdown"), step, values)
+    return Breakdown(resolve_breakdown(request.breakdown, "breakdown"), step, values)
 
 
 def _trend(request: funnels_pb2.QueryFunnelsRequest, span: TimeRange) -> Buckets | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from obc.query.v1 import retention_pb2
 from obc_common.errors import InvalidArgument
 from obc_query.buckets import Buckets, more_buckets
-from obc_query.fields import Field, resolve_field
+from obc_query.fields import Field, resolve_breakdown
 from obc_query.insights.filter_tree import Filter, Selector
 from obc_query.insights.reading import (
     Window,
@@ -96,7 +96,7 @@ def read(request: retention_pb2.QueryRetentionRequest, now_ms: int) -> Retention
     if not returning.names and returning.filter is None:
         returning = start
     periods = read_count(request.periods, 10, 1, 366, "periods")
-    breakdown = resolve_field(request.breakdown, "breakdown") if request.breakdown else None
+    breakdown = resolve_breakdown(request.breakdown, "breakdown") if request.breakdown else None
     limit = read_count(request.breakdown_limit, 25, 1, 200, "breakdown_limit")
     _check_cells(len(window.buckets.starts) * (periods + 1) * (1 if breakdown is None else limit + 1))
     return RetentionQuestion(

@@ -1,8 +1,7 @@
 """Retention as one pass over the events: gathered by person, each person's cohorts crossed with their returns.
 
 The engine's `retention` function knows neither periods of one's own nor "later than the start", so arrays are folded.
-An event's place in the order of a person is one number: its milliseconds, then its id (the engine's own order of UUIDs
-begins with their second half).
+An event's place in the order of a person is one number, PLACE.
 """
 
 from collections.abc import Sequence
@@ -10,12 +9,11 @@ from collections.abc import Sequence
 from obc_query.insights.filter_tree import filter_condition, selector_condition
 from obc_query.insights.retention.hours import full_hour
 from obc_query.insights.retention.question import RetentionQuestion
-from obc_query.questions.expressions import EVENT_MS, NONE, OTHER, weight
+from obc_query.questions.expressions import NONE, OTHER, PLACE, moment_of, weight
 from obc_query.statement import Binder, Events, Select, Statement
 
 MEMBERS = -1
 """The period of the row that counts the cohort itself."""
-_PLACE = f"bitShiftLeft(toUInt256({EVENT_MS}), 128) + toUInt128(event_id)"
 
 
 def relevant_events(question: RetentionQuestion, binder: Binder) -> Events:
@@ -62,7 +60,7 @@ def cells_statement(
     periods = (
         _sampled_periods(question, binder)
         if sampled
-        else unsampled_periods(question, period_of(question, _ms("one"), binder), binder)
+        else unsampled_periods(question, period_of(question, moment_of("one"), binder), binder)
     )
     came_back = Select(
         columns=[
@@ -114,7 +112,7 @@ def _members(question: RetentionQuestion, binder: Binder, *, sampled: bool) -> S
     events = Select(
         columns=[
             "person",
-            f"{_PLACE} AS place",
+            f"{PLACE} AS place",
             f"({start}) AND {may_start(question, binder)} AS starts",
             f"({returning}) AND {may_return(question, binder)} AS returning",
             f"{label} AS event_value",
@@ -135,14 +133,14 @@ def _members(question: RetentionQuestion, binder: Binder, *, sampled: bool) -> S
             group_by=["person"],
         )
         # 0 where there is no start; a place is never 0, for no id is.
-        here = f"start > 0 AND {_ms('start')} >= {binder.bind(question.span.start_ms, 'Int64')}"
+        here = f"start > 0 AND {moment_of('start')} >= {binder.bind(question.span.start_ms, 'Int64')}"
         return Select(columns=["start", "value", "weight", "returns"], source=by_person, where=[here])
     by_person = Select(
         columns=["arraySort(groupArrayIf((place, event_value, event_weight), starts)) AS own", returns],
         source=events,
         group_by=["person"],
     )
-    cohort = question.window.buckets.index_expression(_ms("one.1"), binder)
+    cohort = question.window.buckets.index_expression(moment_of("one.1"), binder)
     numbered = Select(columns=["own", f"arrayMap(one -> {cohort}, own) AS cohorts", "returns"], source=by_person)
     split = Select(
         columns=[
@@ -168,7 +166,7 @@ def _members(question: RetentionQuestion, binder: Binder, *, sampled: bool) -> S
 
 def _later(question: RetentionQuestion, members: Select, binder: Binder, *, sampled: bool) -> Select:
     """The members with the number of their cohort, the beginning of their period 0, and when they came back."""
-    base = _ms("start")
+    base = moment_of("start")
     if question.rule == "rolling_hour":
         base = full_hour(base, question.span, question.window.zone, binder)
     later = "arrayFilter(one -> one.1 > start, returns)" if sampled else "arrayFilter(one -> one > start, returns)"
@@ -176,7 +174,7 @@ def _later(question: RetentionQuestion, members: Select, binder: Binder, *, samp
         columns=[
             "value",
             "weight",
-            f"{question.window.buckets.index_expression(_ms('start'), binder)} AS cohort",
+            f"{question.window.buckets.index_expression(moment_of('start'), binder)} AS cohort",
             f"{base} AS base",
             f"{later} AS later",
         ],
@@ -207,7 +205,7 @@ def unsampled_periods(question: RetentionQuestion, period: str, binder: Binder) 
 
 def _sampled_periods(question: RetentionQuestion, binder: Binder) -> str:
     """The periods that a member came back in with what they weigh there."""
-    periods = _all_periods(question, period_of(question, _ms("one.1"), binder), binder)
+    periods = _all_periods(question, period_of(question, moment_of("one.1"), binder), binder)
     last = binder.bind(question.periods, "Int64")
     if question.or_after:
         counts, cells = ">=", f"if(empty(later), [], range(0, toInt64(least(arrayMax({periods}), {last}) + 1)))"
@@ -226,7 +224,3 @@ def _all_periods(question: RetentionQuestion, period: str, binder: Binder) -> st
 
 def _cell(period: str, weight_of: str, sampled: bool) -> str:
     return f"(toInt64({period}), toFloat64({weight_of}))" if sampled else f"toInt64({period})"
-
-
-def _ms(place: str) -> str:
-    return f"toInt64(bitShiftRight({place}, 128))"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from obc.query.v1 import activity_pb2
-from obc_query.fields import Field, resolve_field
+from obc_query.fields import Field, resolve_breakdown
 from obc_query.insights.filter_tree import Filter
 from obc_query.insights.reading import Window, read_count, read_optional_filter, read_window
 from obc_query.ranges import TimeRange
@@ -46,6 +46,6 @@ def read(request: activity_pb2.QuerySessionsRequest, now_ms: int) -> SessionsQue
     return SessionsQuestion(
         read_window(request.from_time, request.to_time, request.interval, request.timezone, request.week_start, now_ms),
         read_optional_filter(request, "filter"),
-        resolve_field(request.breakdown, "breakdown") if request.breakdown else None,
+        resolve_breakdown(request.breakdown, "breakdown") if request.breakdown else None,
         read_count(request.breakdown_limit, _DEFAULT_VALUES, 1, _MAX_VALUES, "breakdown_limit"),
     )
