@@ -1,30 +1,20 @@
 """Half a year of a real shop, sent through all three ways in, counted against a computation that shares no code."""
 
 import asyncio
-import csv
-import gzip
 import itertools
-import os
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
 from obc_dev.api import Api
-from tests.support.eventually import eventually
-from tests.support.product import Event, GrpcWay, Product, RestWay, SocketWay, Tenant, Way
-
-_ROOT = Path(__file__).resolve().parents[2]
-_FILE = Path(os.environ.get("OBC_SHARED_DATA", _ROOT.parent / "shared" / "data")) / "ecom.csv.gz"
-_BATCH = 500
-_FROM, _TO = "2024-01-01T00:00:00Z", "2024-07-01T00:00:00Z"
-_RANGE = {"from": _FROM, "to": _TO}
+from tests.support.product import Event, GrpcWay, Product, RestWay, SocketWay, Tenant
+from tests.support.shop import RANGE, as_event, read_shop, send_all, until_visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,43 +55,15 @@ class Truth:
 
 @pytest.fixture(scope="module")
 def truth() -> Truth:
-    if not _FILE.exists():
-        pytest.skip(f"NO REAL DATA: {_FILE} is not there, so nothing is checked against it (set OBC_SHARED_DATA)")
-    with gzip.open(_FILE, "rt", newline="") as file:
-        return Truth(list(csv.DictReader(file)))
-
-
-def _as_event(number: int, row: dict[str, str]) -> Event:
-    moment = datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC)
-    return {
-        "event_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"ecom/{number}")),
-        "event_name": row["event"],
-        "event_category": "shop",
-        "user_id": row["user_id"],
-        "session_id": row["session_id"],
-        "timestamp": int(moment.timestamp() * 1000),
-        "properties": {name: row[name] for name in ("platform", "acquisition_channel", "user_cohort")},
-        "device_info": {"device_type": row["platform"]},
-    }
-
-
-async def _send_all(way: Way, events: Sequence[Event]) -> Counter[str]:
-    results: Counter[str] = Counter()
-    async with way:
-        for start in range(0, len(events), _BATCH):
-            batch = events[start : start + _BATCH]
-            answers = await way.send(batch)
-            assert [answer["event_id"] for answer in answers] == [event["event_id"] for event in batch]
-            results.update(answer["result"] for answer in answers)
-    return results
+    return Truth(read_shop())
 
 
 async def _send_a_third_each_way(product: Product, tenant: Tenant, events: Sequence[Event]) -> Counter[str]:
     third = len(events) // 3 + 1
     counts = await asyncio.gather(
-        _send_all(RestWay(product, tenant), events[:third]),
-        _send_all(SocketWay(product, tenant), events[third : 2 * third]),
-        _send_all(GrpcWay(product, tenant), events[2 * third :]),
+        send_all(RestWay(product, tenant), events[:third]),
+        send_all(SocketWay(product, tenant), events[third : 2 * third]),
+        send_all(GrpcWay(product, tenant), events[2 * third :]),
     )
     return sum(counts, Counter())
 
@@ -110,26 +72,16 @@ async def _send_a_third_each_way(product: Product, tenant: Tenant, events: Seque
 async def shop(product: Product, truth: Truth) -> Tenant:
     """A tenant with the whole file in it, visible to questions."""
     tenant = await product.new_tenant("shop")
-    events = [_as_event(number, row) for number, row in enumerate(truth.rows)]
+    events = [as_event(number, row) for number, row in enumerate(truth.rows)]
     results = await _send_a_third_each_way(product, tenant, events)
     assert results == {"accepted": len(truth.rows)}
     async with Api(product.url, tenant.secret_key) as api:
-        await _until_visible(api, len(truth.rows))
+        await until_visible(api, len(truth.rows))
     return tenant
 
 
-async def _until_visible(api: Api, events: int) -> None:
-    async def all_there() -> bool:
-        [series] = (await api.get("/api/analytics/metrics", {"metrics": "events", "interval": "month", **_RANGE}))[
-            "series"
-        ]
-        return bool(series["total"] == events)
-
-    await eventually(all_there, timeout=20, interval=0.1)
-
-
 async def _series(api: Api, **parameters: str) -> list[dict[str, Any]]:
-    answer = await api.get("/api/analytics/metrics", {**_RANGE, **parameters})
+    answer = await api.get("/api/analytics/metrics", {**RANGE, **parameters})
     series: list[dict[str, Any]] = answer["series"]
     return series
 
@@ -146,7 +98,7 @@ async def _all_events(api: Api) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     token = ""
     while True:
-        page = await api.get("/api/analytics/events", {"page_size": "1000", "page_token": token, **_RANGE})
+        page = await api.get("/api/analytics/events", {"page_size": "1000", "page_token": token, **RANGE})
         events.extend(page["events"])
         token = page["next_page_token"]
         if not token:
@@ -192,7 +144,7 @@ async def test_the_listed_events_are_the_file_by_user_and_session(product: Produ
 
 
 async def test_sending_everything_again_shuffled_changes_nothing(product: Product, shop: Tenant, truth: Truth) -> None:
-    events = [_as_event(number, row) for number, row in enumerate(truth.rows)]
+    events = [as_event(number, row) for number, row in enumerate(truth.rows)]
     Random(7).shuffle(events)
 
     results = await _send_a_third_each_way(product, shop, events)
@@ -205,4 +157,4 @@ async def test_sending_everything_again_shuffled_changes_nothing(product: Produc
         # An event sent after them all is visible: so are they, had they been stored again.
         async with RestWay(product, shop) as way:
             await way.send([{**events[0], "event_id": str(uuid.uuid4())}])
-        await _until_visible(api, len(truth.rows) + 1)
+        await until_visible(api, len(truth.rows) + 1)
