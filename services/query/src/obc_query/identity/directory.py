@@ -2,21 +2,25 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from obc_query.engine import Row
 from obc_query.freshness import Freshness
-from obc_query.identity.links import LINKED, USERS_OF_DEVICES
+from obc_query.identity.links import ANY_LINK, LINKED, USERS_OF_DEVICES
 from obc_query.statement import LinkedPeople, Statement
 
 _REMEMBERED_TENANTS = 10_000
+_Value = TypeVar("_Value")
 
 
 class LinkDirectory:
-    """Remembers for each tenant whether there may be links at its data version."""
+    """Remembers which tenants have links, and for the others at which data version they had none."""
 
     def __init__(self, freshness: Freshness) -> None:
         self._freshness = freshness
         self._without: OrderedDict[str, str] = OrderedDict()
+        # Links may go again, with their events. Then questions are as right, and only a little slower.
+        self._with: OrderedDict[str, None] = OrderedDict()
 
     async def of(self, tenant_id: str, fetch: Callable[[Statement], Awaitable[Sequence[Row]]]) -> LinkedPeople | None:
         """How people are linked; None where no device of the tenant has events both with and without a user.
@@ -27,14 +31,22 @@ class LinkDirectory:
 
         Raises what `fetch` raises.
         """
+        if tenant_id in self._with:
+            return LINKED
         version = self._freshness.version(tenant_id)
         if self._without.get(tenant_id) == version:
             return None
-        rows = await fetch(Statement(tenant_id, "users_of_devices", USERS_OF_DEVICES))
-        if any(first == "" and last != "" for first, last in rows):
+        users = await fetch(Statement(tenant_id, "users_of_devices", USERS_OF_DEVICES))
+        may_be = any(first == "" and last != "" for first, last in users)
+        if may_be and await fetch(Statement(tenant_id, "any_link", ANY_LINK)):
+            _remember(self._with, tenant_id, None)
             return LINKED
-        self._without[tenant_id] = version
-        self._without.move_to_end(tenant_id)
-        if len(self._without) > _REMEMBERED_TENANTS:
-            self._without.popitem(last=False)
+        _remember(self._without, tenant_id, version)
         return None
+
+
+def _remember(known: OrderedDict[str, _Value], tenant_id: str, value: _Value) -> None:
+    known[tenant_id] = value
+    known.move_to_end(tenant_id)
+    if len(known) > _REMEMBERED_TENANTS:
+        known.popitem(last=False)

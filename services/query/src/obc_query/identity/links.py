@@ -38,6 +38,9 @@ LINKED = LinkedPeople(
 )
 """People where devices are linked to users."""
 
+ANY_LINK = Select(columns=["1"], source=_LINKS, limit=1)
+"""A row when there is a link. It goes through all devices of the tenant."""
+
 USERS_OF_DEVICES = Select(
     columns=["minIf(user_id, anonymous_id > '')", "maxIf(user_id, anonymous_id > '')"],
     source=Events(),
