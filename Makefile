@@ -83,10 +83,10 @@ lint: .venv/.ready ## Check style and format
 type: .venv/.ready ## Check types (mypy --strict)
 	$(BIN)/mypy $(SOURCES)
 
-# Two at a time, for both wait for stores and timers most of the time; and all of them also after a failure, so that one
-# does not hide another.
+# Two at a time, the longest first, for they wait for stores and timers most of the time; and all of them also after a
+# failure, so that one does not hide another.
 test: ## Run every test, against real stores and a real browser that the tests start
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-python sdk-size sdk-test sdk-test-browser
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-component test-unit test-contract test-e2e sdk-size sdk-test sdk-test-browser
 
 test-python: .venv/.ready ## Run the tests of the services and of the Python SDK
 	$(PYTEST)
