@@ -10,7 +10,7 @@ from obc.query.v1 import saved_service_pb2_grpc as pb_grpc
 from obc_common.clock import Clock
 from obc_query.saved.caller import caller
 from obc_query.saved.codec import cohort_message
-from obc_query.saved.pages import ListPager, Pager
+from obc_query.saved.pages import ListPager, versions_page
 from obc_query.saved.reading import cohort_content
 from obc_query.saved.shelf import Shelf
 
@@ -77,11 +77,15 @@ class CohortMethods(pb_grpc.SavedServiceServicer):
         self, request: pb.ListCohortVersionsRequest, context: _Context
     ) -> pb.ListCohortVersionsResponse:
         tenant_id, _ = caller()
-        binding = ["ListCohortVersions", tenant_id, request.cohort_id]
-        pager = Pager(self.page_token_secret, binding, request.page_size, request.page_token)
-        before = None if pager.position is None else int(pager.position[0])
-        found = await self.cohorts.list_versions(tenant_id, request.cohort_id, before, pager.limit)
-        versions, token = pager.page(found, lambda item: [item.version])
+        versions, token = await versions_page(
+            self.cohorts,
+            "ListCohortVersions",
+            tenant_id,
+            request.cohort_id,
+            secret=self.page_token_secret,
+            size=request.page_size,
+            token=request.page_token,
+        )
         return pb.ListCohortVersionsResponse(
             versions=[cohort_message(version, listed=True) for version in versions], next_page_token=token
         )

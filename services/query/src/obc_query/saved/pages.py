@@ -1,7 +1,7 @@
 """Pages of saved things: sizes, and tokens tied to tenant and arguments."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,14 @@ _ORDERS = ("name", "newest")
 _DEFAULT_SIZE = 50
 # A definition that is listed has up to 64 KiB: a page of the largest ones is well under what one gRPC message may hold.
 _MAX_SIZE = 100
+
+
+class Versioned(Protocol):
+    """What keeps items with their versions."""
+
+    async def list_versions(
+        self, tenant_id: str, item_id: str, before: int | None, limit: int
+    ) -> Sequence[SavedItem]: ...
 
 
 class Pager:
@@ -89,3 +97,17 @@ class ListPager:
 
     def _position(self, item: SavedItem) -> list[Any]:
         return [item.saved_at_ms if self._newest_first else name_key(item.name), str(item.id)]
+
+
+async def versions_page(
+    shelf: Versioned, method: str, tenant_id: str, item_id: str, *, secret: str, size: int, token: str
+) -> tuple[Sequence[SavedItem], str]:
+    """A page of an item's versions, newest first, and the token of the next one.
+
+    Raises:
+        InvalidArgument: BAD_PAGE_SIZE or BAD_PAGE_TOKEN; and what the shelf raises.
+    """
+    pager = Pager(secret, [method, tenant_id, item_id], size, token)
+    before = None if pager.position is None else int(pager.position[0])
+    found = await shelf.list_versions(tenant_id, item_id, before, pager.limit)
+    return pager.page(found, lambda item: [item.version])

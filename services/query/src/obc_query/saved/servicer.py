@@ -10,7 +10,7 @@ from obc_query.saved.caller import caller
 from obc_query.saved.codec import dashboard_message, insight_message
 from obc_query.saved.cohorts_servicer import CohortMethods
 from obc_query.saved.model import Content
-from obc_query.saved.pages import ListPager, Pager
+from obc_query.saved.pages import ListPager, versions_page
 from obc_query.saved.reading import check_kind, dashboard_content, insight_content
 from obc_query.saved.shelf import Shelf
 
@@ -89,11 +89,15 @@ class SavedServicer(CohortMethods):
         self, request: pb.ListSavedInsightVersionsRequest, context: _Context
     ) -> pb.ListSavedInsightVersionsResponse:
         tenant_id, _ = caller()
-        binding = ["ListSavedInsightVersions", tenant_id, request.insight_id]
-        pager = Pager(self.page_token_secret, binding, request.page_size, request.page_token)
-        before = None if pager.position is None else int(pager.position[0])
-        found = await self.insights.list_versions(tenant_id, request.insight_id, before, pager.limit)
-        versions, token = pager.page(found, lambda item: [item.version])
+        versions, token = await versions_page(
+            self.insights,
+            "ListSavedInsightVersions",
+            tenant_id,
+            request.insight_id,
+            secret=self.page_token_secret,
+            size=request.page_size,
+            token=request.page_token,
+        )
         return pb.ListSavedInsightVersionsResponse(
             versions=[insight_message(version) for version in versions], next_page_token=token
         )
@@ -165,11 +169,15 @@ class SavedServicer(CohortMethods):
         self, request: pb.ListSavedDashboardVersionsRequest, context: _Context
     ) -> pb.ListSavedDashboardVersionsResponse:
         tenant_id, _ = caller()
-        binding = ["ListSavedDashboardVersions", tenant_id, request.dashboard_id]
-        pager = Pager(self.page_token_secret, binding, request.page_size, request.page_token)
-        before = None if pager.position is None else int(pager.position[0])
-        found = await self.dashboards.list_versions(tenant_id, request.dashboard_id, before, pager.limit)
-        versions, token = pager.page(found, lambda item: [item.version])
+        versions, token = await versions_page(
+            self.dashboards,
+            "ListSavedDashboardVersions",
+            tenant_id,
+            request.dashboard_id,
+            secret=self.page_token_secret,
+            size=request.page_size,
+            token=request.page_token,
+        )
         return pb.ListSavedDashboardVersionsResponse(
             versions=[dashboard_message(version) for version in versions], next_page_token=token
         )
