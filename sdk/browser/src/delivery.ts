@@ -11,13 +11,12 @@ import type { LoadFallback, Loss, TenantRules } from "./types.ts";
 const SAVED_AT_ONCE = 200;
 const LOOK_AGAIN = 50;
 
-/** Between tabs: added entries, ids that are done, the tenant's rules, a new tab asking for them, one that cannot wait. */
+/** Between tabs: added entries, ids that are done, the tenant's rules; 1 = a tab is new or cannot wait, 2 = it sends from now on. */
 interface Message {
   a?: Entry[];
   d?: string[] | Set<string>;
   r?: TenantRules | undefined;
-  h?: 1;
-  f?: 1;
+  h?: 1 | 2;
 }
 
 export type Counts = Record<Loss["outcome"] | "accepted" | "duplicate", number>;
@@ -54,7 +53,7 @@ export const createDelivery = (
   let channel: BroadcastChannel | undefined;
   let resign: (() => void) | undefined;
   let running: boolean | undefined;
-  let leads = false;
+  let leads: boolean | undefined;
   let saving: Promise<void> | undefined;
   let rules: TenantRules | undefined;
   /** Since the store is being read. */
@@ -121,15 +120,16 @@ export const createDelivery = (
     while (running && fresh.size) {
       const items = [...fresh].slice(0, SAVED_AT_ONCE);
       const entries = items.map((item) => item.entry_);
+      const kept = () => entries.filter((entry) => queue.get_(entry.i));
       items.forEach((item) => fresh.delete(item));
-      const saved = await store?.((use) => use.add_(entries).then(() => true));
+      const saved = await store?.((use) => use.add_(kept()).then(() => true));
       for (const item of items) {
         // What the tab that sends is told of is its to count, as what is stored is.
         item.saved_ = saved || (channel && !leads);
-        if (item.state_ === State.Saving) item.state_ = State.Free;
+        item.state_ ||= State.Free;
       }
       forget(items.map(idOf).filter((id) => !queue.get_(id)));
-      tell({ a: entries.filter((entry) => queue.get_(entry.i)) });
+      tell({ a: kept() });
       sender.pump_();
     }
     saving = undefined;
@@ -137,7 +137,13 @@ export const createDelivery = (
 
   const save = () => (saving ??= saveAll());
 
-  /** Takes over what other tabs and earlier pages have left, and stores what is not. */
+  /** Stores and tells everything anew: the store may have been cleared, or broken, and who sends may be another tab by now. */
+  const again = () => {
+    queue.items_().forEach((item) => fresh.add(item));
+    void save();
+  };
+
+  /** Takes over what other tabs and earlier pages have left. */
   const adopt = async () => {
     const settled = (settledMeanwhile = new Set<string>());
     const stored = (await store?.((use) => use.load_())) as Entry[] | undefined;
@@ -148,10 +154,6 @@ export const createDelivery = (
       if (isEntry(entry)) take(entry);
       else forget([i]);
     }
-    // The store may have been cleared since.
-    const ids = new Set(stored.map((entry) => entry.i));
-    queue.items_().forEach((item) => ids.has(idOf(item)) || fresh.add(item));
-    await save();
     sender.pump_();
   };
 
@@ -159,6 +161,7 @@ export const createDelivery = (
     leads = true;
     if (!running) refuse();
     else {
+      tell({ h: 2 });
       sender.start_();
       void adopt();
     }
@@ -169,45 +172,47 @@ export const createDelivery = (
     sender.stop_();
   };
 
-  const hear = ({ a, d, r, h, f }: Message) => {
+  const hear = ({ data: { d, r, h, a } }: MessageEvent<Message>) => {
     d?.forEach((id) => refused.delete(id) || queue.delete_(id));
     if (r) learn((rules = r));
+    if (h! > 1) again();
     if (!leads) return;
     a?.forEach(take);
     if (h) {
       tell({ r: rules });
+      sender.hurry_();
       void adopt();
     }
-    if (f) sender.hurry_();
     sender.pump_();
   };
 
-  /** Whether this tab leads is still true afterwards: what it knows to be stored is its to count, if consent is denied now. */
+  /** What is said between tabs is still heard: what others have delivered or counted meanwhile is not this tab's any more. */
   const pause = () => {
     resign?.();
     sender.stop_();
-    channel?.close();
     // The page may be gone before anything is asked of it again.
     void store?.((use) => use.add_([...fresh].map((item) => item.entry_)).finally(use.close_));
-    running = channel = store = resign = undefined;
+    resign = running = store = leads = undefined;
   };
 
   const stop = () => {
     pause();
-    leads = false;
+    channel?.close();
+    channel = undefined;
     refused.forEach((id) => refused.delete(id) && lose(id, "refused", { code: "consent" }));
   };
 
   const refuse = () => {
     for (const item of queue.items_()) {
       // A tab that takes no part cannot hear whether others have counted what is stored.
-      if (leads || resign || !item.saved_) refused.add(idOf(item));
+      if (leads || channel || !item.saved_) refused.add(idOf(item));
       queue.delete_(idOf(item));
     }
     fresh.clear();
     running = store = undefined;
     const forgotten = forgetStores(name);
-    if (resign && !leads) return;
+    // Who has its turn counts, one after the other.
+    if (channel && !leads) return void (resign ??= standForElection(name, load, lead, follow));
     tell({ d: refused });
     // Whoever sends next must not find what is being deleted.
     void forgotten.then(resign);
@@ -224,15 +229,14 @@ export const createDelivery = (
       if (running && durable === !!store) return;
       stop();
       running = true;
-      queue.items_().forEach((item) => item.saved_ || fresh.add(item));
       if (durable) {
         store = createStore(name, load);
         channel = new BroadcastChannel(name);
-        channel.onmessage = ({ data }) => hear(data as Message);
+        channel.onmessage = hear;
         tell({ h: 1 });
         resign = standForElection(name, load, lead, follow);
       } else lead();
-      void save();
+      again();
     },
     stop_: stop,
     pause_: pause,
@@ -242,7 +246,7 @@ export const createDelivery = (
       const end = performance.now() + milliseconds;
       sender.hurry_();
       // After what was tracked just now: the tab that leads must know of it.
-      void save().then(() => tell({ f: 1 }));
+      void save().then(() => tell({ h: 1 }));
       while (running && queue.count_() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
       return !queue.count_();
     },

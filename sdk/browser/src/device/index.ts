@@ -14,7 +14,8 @@ export interface BrowserNames {
 
 export const readDevice = async ({ userAgent, maxTouchPoints, userAgentData }: BrowserNames): Promise<DeviceInfo> => ({
   ...parseUserAgent(userAgent, maxTouchPoints ?? 0),
-  ...(userAgentData && (await readHints(userAgentData))),
+  // What extensions put there may be anything.
+  ...(userAgentData && (await readHints(userAgentData).catch(() => ({})))),
 });
 
 export { roomFor } from "./room.ts";

@@ -5,7 +5,7 @@ const LEAST_BYTES = 60_000;
 
 /** As much of `most` as fits into half of what is left for the site. */
 export const roomFor = async (most: number, { storage }: { storage?: StorageManager } = navigator): Promise<number> => {
-  const { quota = NaN, usage = NaN } = (await storage?.estimate().catch(() => undefined)) ?? {};
+  const { quota = NaN, usage = NaN } = (await storage?.estimate?.().catch(() => undefined)) ?? {};
   const share = (quota - usage) / 2;
   // What is not known limits nothing.
   return share < most ? Math.min(most, Math.max(LEAST_BYTES, share)) : most;

@@ -5,11 +5,12 @@ import { writeLocal } from "../storage.ts";
 import { localStore } from "./local-store.ts";
 import { readSeed } from "./seed.ts";
 
-/** localStorage is emptied only when IndexedDB has everything. */
+/** What is there now leaves localStorage when IndexedDB has it; other tabs may add to it meanwhile. */
 export const drain = async (name: string, store: Store): Promise<void> => {
   const local = localStore(name);
+  const keys = local.keys_();
   const left = await local.load_();
   await store.add_([...readSeed(), ...left.filter(isEntry)]);
-  await local.clear_();
+  local.clear_(keys);
   writeLocal(SEED);
 };

@@ -5,7 +5,9 @@ import { readLocal, writeLocal } from "../storage.ts";
 import { readSeed } from "./seed.ts";
 
 interface LocalStore extends Store {
-  clear_(): Promise<void>;
+  keys_(): string[];
+  /** Removes these keys, and the mark when nothing is left. */
+  clear_(keys: string[]): void;
 }
 
 export const localStore = (name: string): LocalStore => {
@@ -26,7 +28,11 @@ export const localStore = (name: string): LocalStore => {
     },
     remove_: async (ids) => ids.forEach((id) => localStorage.removeItem(prefix + id)),
     load_: async () => keys().map(read),
-    clear_: async () => [...keys(), prefix].forEach((key) => localStorage.removeItem(key)),
+    keys_: keys,
+    clear_(taken) {
+      taken.forEach((key) => localStorage.removeItem(key));
+      if (!keys().length) localStorage.removeItem(prefix);
+    },
     close_() {},
   };
 };
@@ -34,6 +40,7 @@ export const localStore = (name: string): LocalStore => {
 export const openLocalStorage = async (name: string): Promise<LocalStore> => {
   const store = localStore(name);
   localStorage.setItem(name + LOCAL, "1"); // throws where nothing can be stored
+  store.clear_([]);
   const seed = readSeed();
   if (!seed.length) return store;
   // There may be no room for both.

@@ -26,9 +26,10 @@ export const createConsent = (config: AnalyticsConfig, prefix: string): Consent 
       );
     },
     decide_(state) {
-      decided = state;
       // Nothing is stored before consent; without a decision the next page begins the same way.
-      writeLocal(key, config.cookieless && state === "pending" ? undefined : state);
+      const written = writeLocal(key, config.cookieless && state === "pending" ? undefined : state);
+      // What allows is forgotten by whoever deletes it, in whichever tab; what forbids stays.
+      decided = written && state === "granted" ? undefined : state;
     },
   };
 };

@@ -11,8 +11,8 @@ const DEADLINE = 20_000;
 export const KEEPALIVE_BYTES = 60_000;
 
 export interface Answer {
-  /** The HTTP status; 0 = no answer, or one that is no answer. */
-  status_: number;
+  /** The HTTP status; none = no answer, or one that is no answer. */
+  status_?: number;
   results_?: Result[];
   /** Milliseconds that the server asked to wait, if they are a number. */
   retryAfter_?: number;
@@ -33,12 +33,12 @@ const send = async (url: string, body: BodyInit, headers?: Record<string, string
       ...(response.ok && { results_: ((await response.json()) as { results: Result[] }).results }),
     };
   } catch {
-    return { status_: 0 };
+    return {};
   }
 };
 
 /** Where the file that zips cannot be loaded, text goes as it is; nothing goes that is no longer `wanted` by then. */
-export const post = async (url: string, key: string, items: Item[], load: LoadFallback, wanted: () => unknown): Promise<Partial<Answer>> => {
+export const post = async (url: string, key: string, items: Item[], load: LoadFallback, wanted: () => unknown): Promise<Answer> => {
   const text = `{${wireBatch(items)}}`;
   const [body, headers] = await within(load().then((file) => file.zip(text))).catch((): Zipped => [text]);
   return wanted() ? send(url, body, { "Content-Type": "application/json", Authorization: "Bearer " + key, ...headers }) : {};
@@ -52,5 +52,5 @@ export const handOver = async (url: string, key: string, items: Item[]): Promise
   const text = `{"key":${JSON.stringify(key)},${wireBatch(items)}}`;
   if ("keepalive" in Request.prototype) return send(url, text, undefined, true);
   navigator.sendBeacon?.(url, text);
-  return { status_: 0 };
+  return {};
 };

@@ -62,7 +62,7 @@ export const openSocket = (url: string, token: string, owner: SocketOwner): Sock
 
   const end = (code = 0) => {
     clearInterval(timer);
-    socket.onmessage = socket.onclose = null;
+    socket.onclose = socket.onmessage = null;
     socket.close();
     sent.forEach(({ items_ }) => mark(items_, State.Free));
     owner.closed_(code);

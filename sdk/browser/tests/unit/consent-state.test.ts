@@ -37,6 +37,20 @@ test("cookieless: pending is no decision, and nothing is written down", () => {
   expect(Object.keys(storage)).toEqual([]);
 });
 
+test("cookieless: who goes back to pending in one tab is undecided in the other, too", () => {
+  const [a, b] = [newClient({ cookieless: true }), newClient({ cookieless: true })];
+  b.optIn();
+  a.setConsent("pending");
+  expect([a.getConsent(), b.getConsent()]).toEqual(["pending", "pending"]);
+});
+
+test("who opts out and deletes the site's data has opted out in this page all the same", () => {
+  const client = newClient();
+  client.optOut();
+  storage.removeItem("obc_t1_consent");
+  expect(client.getConsent()).toBe("denied");
+});
+
 test("pending is remembered where a page would begin as granted", () => {
   newClient().setConsent("pending");
   expect(newClient().getConsent()).toBe("pending");

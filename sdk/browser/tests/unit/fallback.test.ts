@@ -1,9 +1,11 @@
 /** What only some pages need: the lease, the store in localStorage, and the tracking level minimal. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { drain } from "../../src/fallback/drain.ts";
 import { holdLease } from "../../src/fallback/lease.ts";
 import { openLocalStorage } from "../../src/fallback/local-store.ts";
 import { strip } from "../../src/fallback/minimal.ts";
-import { encode } from "../../src/queue/entry.ts";
+import { encode, type Entry } from "../../src/queue/entry.ts";
+import type { Store } from "../../src/queue/store.ts";
 import type { AnalyticsEvent } from "../../src/types.ts";
 import { type FakeStorage, openBrowser } from "./browser.ts";
 
@@ -79,7 +81,7 @@ describe("the store in localStorage", () => {
     await other.add_([entry("3")]);
     expect(await one.load_()).toEqual([entry("1"), entry("2")]);
     await one.remove_(["1", "unknown"]);
-    await one.clear_();
+    one.clear_(one.keys_());
     expect(await one.load_()).toEqual([]);
     expect(await other.load_()).toEqual([entry("3")]);
   });
@@ -89,6 +91,27 @@ describe("the store in localStorage", () => {
     storage.setItem("q:bad", "{");
     storage.setItem("q:null", "null");
     expect(await store.load_()).toEqual([{ i: "bad" }, {}]);
+  });
+
+  test("what another tab adds while events move into IndexedDB stays", async () => {
+    const local = await openLocalStorage("q");
+    await local.add_([entry("1")]);
+    const moved: Entry[] = [];
+    await drain("q", {
+      async add_(entries) {
+        moved.push(...entries);
+        await local.add_([entry("2")]);
+      },
+    } as Store);
+    expect(moved).toEqual([entry("1")]);
+    expect(await local.load_()).toEqual([entry("2")]);
+    await drain("q", { add_: async () => {} } as unknown as Store);
+    expect(Object.keys(storage)).toEqual([]);
+  });
+
+  test("leaves no trace where nothing was stored", async () => {
+    await openLocalStorage("q");
+    expect(Object.keys(storage)).toEqual([]);
   });
 
   test("says at once that nothing can be stored", async () => {

@@ -2,49 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AnalyticsClient } from "../../src/types.ts";
 import { FakeSocket, openBrowser, settle, started } from "./browser.ts";
-
-/** Locks as browsers have them: the next one gets the lock when the last one has given it away. */
-const createLocks = () => {
-  const waiting: { hold: () => Promise<unknown>; signal: AbortSignal | undefined }[] = [];
-  let held = false;
-  const next = () => {
-    const turn = waiting.shift();
-    if (!turn) return;
-    if (turn.signal?.aborted) return next();
-    held = true;
-    void turn.hold().then(() => {
-      held = false;
-      next();
-    });
-  };
-  return {
-    request(_name: string, { signal }: { signal?: AbortSignal }, hold: () => Promise<unknown>) {
-      waiting.push({ hold, signal });
-      if (!held) next();
-      return new Promise(() => {});
-    },
-  };
-};
-
-/** What is said between tabs arrives when the test lets it. */
-let silent: boolean;
-let unheard: (() => void)[];
-const channels = new Set<Channel>();
-class Channel {
-  onmessage: ((message: { data: unknown }) => void) | null = null;
-  constructor() {
-    channels.add(this);
-  }
-  postMessage(data: unknown): void {
-    const copy = structuredClone(data);
-    for (const other of channels) if (other !== this) unheard.push(() => channels.has(other) && other.onmessage?.({ data: copy }));
-    if (!silent) hearAll();
-  }
-  close(): void {
-    channels.delete(this);
-  }
-}
-const hearAll = () => unheard.splice(0).forEach((hear) => hear());
+import { Channel, createLocks, endTalk, hearAll, talk } from "./tabs-of-a-site.ts";
 
 let window: EventTarget;
 let locks: ReturnType<typeof createLocks>;
@@ -52,8 +10,8 @@ let losses: string[];
 beforeEach(() => {
   locks = createLocks();
   ({ window } = openBrowser({ locks }));
-  [silent, unheard, losses] = [false, [], []];
-  channels.clear();
+  losses = [];
+  endTalk();
   vi.stubGlobal("BroadcastChannel", Channel);
   vi.stubGlobal("fetch", () => Promise.reject(new Error("no network here")));
 });
@@ -74,7 +32,7 @@ test("the tab that may send next, and has not heard of consent yet, finds nothin
   await settle();
   expect(a.getStats().storageStats.eventCount).toBe(1);
   // b hears neither that it was counted nor that consent is denied before it is its turn
-  silent = true;
+  talk.silent = true;
   a.optOut();
   hearAll();
   await settle();
@@ -87,7 +45,7 @@ test("the tab that may send next, and has not heard of consent yet, finds nothin
 
 test("an event that the sending tab never heard of is counted by its own tab, when that has its turn", async () => {
   const [a, b] = [await openTab(), await openTab()];
-  silent = true;
+  talk.silent = true;
   b.track("seen");
   await settle();
   a.optOut();
@@ -130,4 +88,20 @@ test("who agrees again before its turn has counted what was refused, and sends n
   expect(tab.getStats()).toMatchObject({ refused: 1, storageStats: { eventCount: 0 } });
   expect(FakeSocket.all).toEqual([]);
   await end(tab);
+});
+
+test("undecided in both tabs, then denied: what both know of is counted once", async () => {
+  const [a, b] = [await openTab(), await openTab()];
+  b.track("seen");
+  await settle();
+  a.setConsent("pending");
+  await settle();
+  hearOfConsent();
+  await settle();
+  a.optOut();
+  hearOfConsent();
+  await settle();
+  expect(refused(a, b).sort()).toEqual([0, 1]);
+  expect(losses).toHaveLength(1);
+  await end(a, b);
 });

@@ -16,5 +16,6 @@ test.each([
 test("what is configured is never exceeded", async () => {
   expect(await roomFor(10_000, storage({ quota: 10_000, usage: 0 }))).toBe(10_000);
   expect(await roomFor(10_000, {})).toBe(10_000);
+  expect(await roomFor(10_000, { storage: {} as StorageManager })).toBe(10_000);
   expect(await roomFor(10_000, { storage: { estimate: () => Promise.reject<StorageEstimate>(new Error("no")) } as StorageManager })).toBe(10_000);
 });

@@ -67,3 +67,28 @@ test("what zips a batch and never arrives holds it up for seconds, not for ever"
 
   client.destroy();
 }, 15_000);
+
+test("a store that did not answer before consent was withdrawn is given nothing afterwards", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  // AbortSignal.timeout is not a timer that can be led by hand
+  vi.spyOn(AbortSignal, "timeout").mockImplementation((milliseconds) => {
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), milliseconds);
+    return abort.signal;
+  });
+  vi.stubGlobal("indexedDB", { open: () => ({}), deleteDatabase: () => ({}) });
+  const client = await started();
+  client.track("seen");
+  await settle();
+
+  client.optOut();
+  for (let patience = 0; patience < 4; patience++) {
+    vi.advanceTimersByTime(3_000);
+    await settle();
+  }
+
+  expect(client.getStats().refused).toBe(1);
+  expect(Object.keys(localStorage)).toEqual(["obc_t1_consent"]);
+  client.destroy();
+  vi.useRealTimers();
+});
