@@ -86,14 +86,15 @@ async def test_a_return_on_a_period_is_one_on_or_after_it(desk: InsightDesk, cas
         for left, right in zip(one["cohorts"], other["cohorts"], strict=True):
             counts = [cell.get("count") for cell in right["cells"]]
             assert left["size"] == right["size"]
-            assert all(a.get("count", 0) <= (b or 0) for a, b in zip(left["cells"], counts, strict=True))
+            more = all(a.get("count", 0) <= (b or 0) for a, b in zip(left["cells"], counts, strict=True))
+            assert more or answered_sampled(loose)
             assert all(count <= right["size"] for count in counts if count is not None)
             told = [count for count in counts if count is not None]
             assert told == sorted(told, reverse=True) or answered_sampled(loose)
 
 
 def answered_sampled(answer: dict[str, Any]) -> bool:
-    """Whether people stand for others: later returns may weigh more than earlier ones then."""
+    """Whether people stand for others: who is found by more events weighs as the least of them then."""
     return bool(answer["info"]["sampled"])
 
 
