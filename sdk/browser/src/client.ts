@@ -24,7 +24,7 @@ export const createClient = (config: AnalyticsConfig, lazy: LazyFiles): Analytic
   const options = withDefaults(config, debug);
   const name = storageName(options);
   const consent = createConsent(config, name);
-  const mayStore = () => !!inBrowser && consent.state_() === "granted";
+  const mayStore = () => inBrowser && consent.state_() === "granted";
   const cells = createCells(name, mayStore);
   const device: DeviceInfo = {};
   if (inBrowser) {

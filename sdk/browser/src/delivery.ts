@@ -26,7 +26,7 @@ export interface Delivery {
   readonly sender_: Sender;
   readonly counts_: Counts;
   /** Counts and reports an event that will not be stored. */
-  lose_(event_id: string, outcome: Loss["outcome"], answer: Partial<Result>): void;
+  lose_(event_id: string, outcome: Loss["outcome"], answer?: Partial<Result>): void;
   /** `durable`: may use the browser's storage. Otherwise this tab keeps its events in memory and sends them itself. */
   start_(durable: boolean): void;
   stop_(): void;
@@ -46,7 +46,7 @@ export const createDelivery = (
   learn: (rules: TenantRules) => void,
   lost: (loss: Loss) => void,
 ): Delivery => {
-  const counts: Counts = { accepted: 0, duplicate: 0, dropped: 0, rejected: 0, evicted: 0, refused: 0 };
+  const counts: Counts = { rejected: 0, duplicate: 0, refused: 0, evicted: 0, accepted: 0, dropped: 0 };
   const queue = createQueue(options.max_queue_events, options.max_queue_bytes);
   const fresh = new Set<Item>();
   let store: StoreUser | undefined;
@@ -63,9 +63,9 @@ export const createDelivery = (
 
   const tell = (message: Message) => channel?.postMessage(message);
 
-  const lose = (event_id: string, outcome: Loss["outcome"], answer: Partial<Result>) => {
+  const lose = (event_id: string, outcome: Loss["outcome"], answer?: Partial<Result>) => {
     counts[outcome]++;
-    lost({ code: "", ...answer, event_id, outcome });
+    lost({ code: outcome, ...answer, event_id, outcome });
   };
 
   const forget = (ids: string[]) => {
@@ -96,9 +96,9 @@ export const createDelivery = (
   });
 
   const add = (item: Item) => {
-    // What another tab has told us or stored is a copy, unless it is this tab that sends.
-    const evicted = queue.add_(item).filter((one) => fresh.delete(one) || (leads && running) || !one.saved_).map(idOf);
-    evicted.forEach((id) => lose(id, "evicted", { code: "evicted" }));
+    // What is stored is a copy, unless it is this tab that sends.
+    const evicted = queue.add_(item).filter((one) => fresh.delete(one) || leads || !one.saved_).map(idOf);
+    evicted.forEach((id) => lose(id, "evicted"));
     forget(evicted);
   };
 
@@ -114,32 +114,30 @@ export const createDelivery = (
     void save();
   };
 
+  const entriesOf = (items: Item[]) => items.map((item) => item.entry_).filter((entry) => queue.get_(entry.i));
+
+  const put = (items: Item[]) => store?.((use) => use.add_(entriesOf(items)).then(() => items.forEach((item) => (item.saved_ = true))));
+
   const saveAll = async () => {
     // What is tracked in one go is stored in one go.
     await undefined;
     while (running && fresh.size) {
       const items = [...fresh].slice(0, SAVED_AT_ONCE);
-      const entries = items.map((item) => item.entry_);
-      const kept = () => entries.filter((entry) => queue.get_(entry.i));
       items.forEach((item) => fresh.delete(item));
-      const saved = await store?.((use) => use.add_(kept()).then(() => true));
-      for (const item of items) {
-        // What the tab that sends is told of is its to count, as what is stored is.
-        item.saved_ = saved || (channel && !leads);
-        item.state_ ||= State.Free;
-      }
+      await put(items);
+      items.forEach((item) => (item.state_ ||= State.Free));
       forget(items.map(idOf).filter((id) => !queue.get_(id)));
-      tell({ a: kept() });
-      sender.pump_();
+      tell({ a: entriesOf(items) });
     }
     saving = undefined;
+    sender.pump_();
   };
 
   const save = () => (saving ??= saveAll());
 
-  /** Stores and tells everything anew: the store may have been cleared, or broken, and who sends may be another tab by now. */
-  const again = () => {
-    queue.items_().forEach((item) => fresh.add(item));
+  /** Stores and tells anew what is not `known`: the store may have been cleared, or broken, and who sends may be another tab by now. */
+  const again = (known?: Set<string>) => {
+    queue.items_().forEach((item) => known?.has(idOf(item)) || fresh.add(item));
     void save();
   };
 
@@ -150,11 +148,13 @@ export const createDelivery = (
     if (!stored || !leads) return;
     for (const entry of stored) {
       const { i } = entry;
-      if (queue.get_(i) || settled.has(i)) continue;
-      if (isEntry(entry)) take(entry);
-      else forget([i]);
+      if (!queue.get_(i) && !settled.has(i)) {
+        if (isEntry(entry)) take(entry);
+        else forget([i]);
+      }
+      settled.add(i);
     }
-    sender.pump_();
+    again(settled);
   };
 
   const lead = () => {
@@ -172,7 +172,7 @@ export const createDelivery = (
     sender.stop_();
   };
 
-  const hear = ({ data: { d, r, h, a } }: MessageEvent<Message>) => {
+  const hear = ({ data: { d, a, r, h } }: MessageEvent<Message>) => {
     d?.forEach((id) => refused.delete(id) || queue.delete_(id));
     if (r) learn((rules = r));
     if (h! > 1) again();
@@ -191,12 +191,14 @@ export const createDelivery = (
     resign?.();
     sender.stop_();
     // The page may be gone before anything is asked of it again.
-    void store?.((use) => use.add_([...fresh].map((item) => item.entry_)).finally(use.close_));
-    resign = running = store = leads = undefined;
+    void put([...fresh]);
+    void store?.(async (use) => use.close_());
+    leads = resign = running = store = undefined;
   };
 
   const stop = () => {
     pause();
+    tell({ d: refused });
     channel?.close();
     channel = undefined;
     refused.forEach((id) => refused.delete(id) && lose(id, "refused", { code: "consent" }));
@@ -205,7 +207,7 @@ export const createDelivery = (
   const refuse = () => {
     for (const item of queue.items_()) {
       // A tab that takes no part cannot hear whether others have counted what is stored.
-      if (leads || channel || !item.saved_) refused.add(idOf(item));
+      if (channel || leads || !item.saved_) refused.add(idOf(item));
       queue.delete_(idOf(item));
     }
     fresh.clear();
@@ -213,7 +215,6 @@ export const createDelivery = (
     const forgotten = forgetStores(name);
     // Who has its turn counts, one after the other.
     if (channel && !leads) return void (resign ??= standForElection(name, load, lead, follow));
-    tell({ d: refused });
     // Whoever sends next must not find what is being deleted.
     void forgotten.then(resign);
     resign = undefined;
@@ -236,6 +237,8 @@ export const createDelivery = (
         tell({ h: 1 });
         resign = standForElection(name, load, lead, follow);
       } else lead();
+      // They are in the store, or others have had their answer.
+      for (const item of queue.items_()) if (item.saved_) queue.delete_(idOf(item));
       again();
     },
     stop_: stop,

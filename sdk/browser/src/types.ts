@@ -54,7 +54,7 @@ export interface TenantRules {
   version?: number;
 }
 
-/** What became of an event that was not stored. `code` is the server's, or `evicted`, `consent`, `before_send`. */
+/** What became of an event that was not stored. `code` is the server's, or says what the browser knows (`consent`, `before_send`), else it is the outcome. */
 export interface Loss {
   event_id: string;
   outcome: "dropped" | "rejected" | "evicted" | "refused";

@@ -1,4 +1,5 @@
 /** The tab that sends changes: whoever sends next knows of every event, and each is counted once. */
+import { IDBObjectStore } from "fake-indexeddb";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AnalyticsClient } from "../../src/types.ts";
 import { type FakeStorage, FakeSocket, openBrowser, settle, started } from "./browser.ts";
@@ -68,6 +69,89 @@ test("a tab that was away while its event was delivered hears of it when it is b
   await settle();
   expect([a.getStats().refused, b.getStats().refused]).toEqual([0, 0]);
   await end(a, b);
+});
+
+for (const [why, lose] of [
+  [
+    "could not take once",
+    async (client: AnalyticsClient) => {
+      const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => {
+        throw new DOMException("full", "QuotaExceededError");
+      });
+      client.track("seen");
+      await settle();
+      put.mockRestore();
+    },
+  ],
+  [
+    "has lost",
+    async (client: AnalyticsClient) => {
+      client.track("seen");
+      await settle();
+      await new Promise((resolve) => (indexedDB.deleteDatabase("obc_t1_").onsuccess = resolve));
+    },
+  ],
+] as const)
+  test(`what the store ${why} is stored again before the tab that sends is closed`, async () => {
+    const a = await started();
+    await lose(a);
+    const b = await started();
+    await settle();
+    await end(a);
+    expect(queued(b)).toBe(1);
+    await end(b);
+  });
+
+test("refused and agreed again while a tab was away: it sends nothing of before", async () => {
+  const [a, b] = [await started(), await started()];
+  b.track("seen");
+  await settle();
+  b.destroy();
+  await settle();
+  a.optOut();
+  await settle();
+  a.optIn();
+  await settle();
+  await b.initialize();
+  await settle();
+  FakeSocket.last.ready();
+  await settle();
+  await answerAll();
+  expect([sentTimes("seen"), a.getStats().refused]).toEqual([0, 1]);
+  await end(a, b);
+});
+
+test("tracked while leaving, delivered by another tab, then denied: it is not refused as well", async () => {
+  const [a, b] = [await started(), await started()];
+  b.track("seen");
+  b.destroy();
+  await settle();
+  const c = await started(); // a looks into the store
+  FakeSocket.last.ready();
+  await settle();
+  await answerAll();
+  expect(a.getStats().accepted).toBe(1);
+  a.optOut();
+  await settle();
+  await b.initialize();
+  await settle();
+  expect([a, b, c].map((tab) => tab.getStats().refused)).toEqual([0, 0, 0]);
+  await end(a, b, c);
+});
+
+test("what no store took, and is evicted while consent is undecided, is counted", async () => {
+  vi.stubGlobal("indexedDB", undefined);
+  vi.spyOn(storage, "setItem").mockImplementation(() => {
+    throw new Error("full");
+  });
+  const client = await started({ max_queue_events: 1 });
+  client.track("one");
+  await Promise.resolve();
+  client.setConsent("pending");
+  await settle();
+  client.track("two");
+  expect(client.getStats()).toMatchObject({ evicted: 1, storageStats: { eventCount: 1 } });
+  await end(client);
 });
 
 test("a page that is opened writes nothing anew that others have stored", async () => {

@@ -105,3 +105,16 @@ test("undecided in both tabs, then denied: what both know of is counted once", a
   expect(losses).toHaveLength(1);
   await end(a, b);
 });
+
+test("who opts out where another tab sends, and is gone before its turn: counted once", async () => {
+  const [a, b] = [await openTab(), await openTab()];
+  b.track("seen");
+  await settle();
+  b.optOut();
+  b.destroy();
+  await settle();
+  hearOfConsent();
+  await settle();
+  expect(refused(a, b)).toEqual([0, 1]);
+  await end(a, b);
+});
