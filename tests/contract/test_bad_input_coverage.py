@@ -146,6 +146,7 @@ COVERED: dict[int, tuple[str, ...]] = {
         "component/query/saved/test_saved_insights.py::test_line_44_another_tenants_things_are_not_there",
         "component/query/saved/test_saved_dashboards.py::test_line_44_another_tenants_dashboard_is_not_there",
         "component/query/saved/test_saved_cohorts.py::test_line_44_another_tenants_cohort_is_not_there",
+        "component/query/identity/test_identity_service.py::test_line_44_another_tenants_device_is_not_there",
         f"{_KEYS}::test_another_tenants_key_is_not_found",
         f"{_LINES}::test_line_44_another_tenants_things_are_not_there",
     ),
@@ -153,6 +154,7 @@ COVERED: dict[int, tuple[str, ...]] = {
         "component/tenant_config/test_row_security.py::test_without_a_tenant_no_row_is_seen",
         "component/ingest/test_replay_bad_rows.py::test_line_45_the_role_that_replays_sees_one_tenants_rows_or_none",
         "component/query/test_bad_rows.py::test_line_45_without_a_tenant_or_with_another_no_row_is_seen",
+        "component/query/identity/test_link_decisions.py::test_line_45_without_a_tenant_or_with_another_no_decision_is_seen",
         "unit/query/test_statement_tenant.py::test_whatever_is_built_reads_the_tenants_events_only",
     ),
     53: (

@@ -11,7 +11,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from obc_gateway.transcoding.routes import INGEST, PUBLIC_SERVICES, QUERY, SAVED
+from obc_gateway.transcoding.routes import IDENTITY, INGEST, PUBLIC_SERVICES, QUERY, SAVED
 from tests.support.eventually import eventually
 from tests.support.isolation.table import OPERATOR, PUBLIC, TABLE, Row
 from tests.support.isolation.world import MARK, World, isolation_world
@@ -127,6 +127,8 @@ def _targets(name: str, row: Row) -> list[str]:
         return ["own", "other", "other's key here"]
     if any(saved in name for saved in ("{insight_id}", "{dashboard_id}", "{cohort_id}")):
         return ["own", "header", "other's saved"]
+    if "{anonymous_id}" in name:
+        return ["own", "header", "other's device"]
     if "{key_id}" in name:
         return ["own", "other's key here"]
     return ["own", "other"] if "{tenant_id}" in name else ["own", "header"]
@@ -166,7 +168,15 @@ async def _status(world: World, name: str, row: Row, credential: str, target: st
         key_id = await world.throwaway_key()
     elif target.startswith("other"):
         key_id = world.other_key_id
-    path = path.format(tenant_id=named.tenant_id, key_id=key_id, issuer_id=_ISSUER_NOBODY_HAS, id="somebody", **saved)
+    device = world.other_device if target.startswith("other") else world.own_device
+    path = path.format(
+        tenant_id=named.tenant_id,
+        key_id=key_id,
+        issuer_id=_ISSUER_NOBODY_HAS,
+        id="somebody",
+        anonymous_id=device,
+        **saved,
+    )
     headers = {"Content-Type": row.content_type}
     text = world.credentials[credential]
     if text is not None and row.kind != "ws":
@@ -213,7 +223,7 @@ async def _grpc_code(
     extra: tuple[tuple[str, str], ...] = (),
 ) -> grpc.StatusCode:
     service = method.containing_service.full_name
-    setting = {INGEST: "INGEST", QUERY: "QUERY", SAVED: "QUERY"}.get(service, "TENANT_CONFIG")
+    setting = {INGEST: "INGEST", QUERY: "QUERY", SAVED: "QUERY", IDENTITY: "QUERY"}.get(service, "TENANT_CONFIG")
     address = f"127.0.0.1:{stack.ports[f'ANALYTICS_{setting}_GRPC_PORT']}"
     metadata = extra if credential is None else (("authorization", f"Bearer {credential}"), *extra)
     request = message_factory.GetMessageClass(method.input_type)()

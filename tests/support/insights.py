@@ -13,6 +13,8 @@ from obc_common.transcoding.decoding import merge_body
 from obc_gateway.transcoding.encoding import encode_message
 from obc_query.cohorts.people import cohort_conditions
 from obc_query.cohorts.reading import read_definition
+from obc_query.identity.decisions import LinkDecisions
+from obc_query.identity.store import Verdict
 from obc_query.insights.insight import AnyInsight
 from obc_query.insights.registry import request_type
 from obc_query.projection.writer import insert_rows, missing_rows
@@ -31,7 +33,7 @@ class InsightDesk:
     """Stores events of any number of tenants and asks about them.
 
     Attributes:
-        model: the read model; its PostgreSQL stays empty.
+        model: the read model; its PostgreSQL has no events.
         handle: writes into the engine.
     """
 
@@ -57,6 +59,12 @@ class InsightDesk:
         insert_rows(self.handle, data, batch)
         insert_rows(self.handle, missing_rows(self.handle, data), uuid.uuid4().hex)
         return tenant_id
+
+    async def decide(self, tenant_id: str, anonymous_id: str, verdict: Verdict) -> None:
+        """Decides about the link of a device."""
+        model = self.model
+        decisions = LinkDecisions(10_000, model.pool, model.askers.unlinked, model.clock)
+        await decisions.decide(tenant_id, anonymous_id, verdict, "test")
 
     async def ask(
         self,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from redis.asyncio import Redis
 
-from obc.query.v1 import query_service_pb2_grpc, saved_service_pb2_grpc
-from obc_common.clients import QueryClient, SavedClient
+from obc.query.v1 import identity_service_pb2_grpc, query_service_pb2_grpc, saved_service_pb2_grpc
+from obc_common.clients import IdentityClient, QueryClient, SavedClient
 from obc_common.context import Principal
 from obc_common.health import HealthRegistry
 from obc_common.identity import IDENTITY_HEADER, IdentityMinter, IdentityVerifier
@@ -16,9 +16,11 @@ from obc_common.server import GrpcServer
 from obc_common.tasks import background
 from obc_common.tenant_state import TenantRules
 from obc_query.answer_cache import AnswerCache
-from obc_query.app import SAVED_SERVICE, SERVICE
+from obc_query.app import IDENTITY_SERVICE, SAVED_SERVICE, SERVICE
 from obc_query.cached_answers import CachedAnswers
 from obc_query.cohorts.directory import CohortDirectory
+from obc_query.identity.decisions import LinkDecisions
+from obc_query.identity.servicer import IdentityServicer
 from obc_query.live.hub import LiveHub
 from obc_query.saved.servicer import SavedServicer
 from obc_query.saved.shelf import Shelf
@@ -84,6 +86,7 @@ class QueryService:
 
     client: QueryClient
     saved: SavedClient
+    identity: IdentityClient
     model: ReadModel
     hub: LiveHub
     rules: HandRules
@@ -106,7 +109,7 @@ async def run_query_service(warehouse: Warehouse, dsn: str, redis_url: str) -> A
     rules = HandRules()
     async with open_read_model(warehouse, dsn) as model:
         health = HealthRegistry(model.clock)
-        verifier = IdentityVerifier(_SECRET, (SERVICE, SAVED_SERVICE))
+        verifier = IdentityVerifier(_SECRET, (SERVICE, SAVED_SERVICE, IDENTITY_SERVICE))
         server = GrpcServer(settings, service="query", authenticator=_InternalOnly(verifier), health=health, port=0)
         hub = LiveHub(
             redis, model.askers, model.freshness, model.clock, lambda: [], queue_messages=4, snapshot_seconds=0.1
@@ -134,16 +137,25 @@ async def run_query_service(warehouse: Warehouse, dsn: str, redis_url: str) -> A
             page_token_secret=_SECRET,
         )
         server.add(saved_service_pb2_grpc.add_SavedServiceServicer_to_server, saved, SAVED_SERVICE)
+        identity = IdentityServicer(
+            askers=model.askers,
+            decisions=LinkDecisions(10_000, model.pool, model.askers.unlinked, model.clock),
+            page_token_secret=_SECRET,
+            query_timeout=20,
+        )
+        server.add(identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity, IDENTITY_SERVICE)
         async with background({"projector": model.projector().run, "live": hub.feed.run}):
             await server.start()
             minter = IdentityMinter(_SECRET, "test")
             client = QueryClient(f"127.0.0.1:{server.port}", minter)
             saved_client = SavedClient(f"127.0.0.1:{server.port}", minter)
+            identity_client = IdentityClient(f"127.0.0.1:{server.port}", minter)
             try:
                 await eventually(lambda: model.freshness.caught_up, timeout=20)
-                yield QueryService(client, saved_client, model, hub, rules, server)
+                yield QueryService(client, saved_client, identity_client, model, hub, rules, server)
             finally:
                 await client.close()
                 await saved_client.close()
+                await identity_client.close()
                 await server.stop()
     await redis.aclose()

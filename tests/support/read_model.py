@@ -12,6 +12,7 @@ from obc_query.asker import Asker, AskerFactory
 from obc_query.engine import Engine
 from obc_query.freshness import Freshness
 from obc_query.identity.directory import LinkDirectory
+from obc_query.identity.unlinked import UnlinkedDevices
 from obc_query.projection.projector import Projector
 from obc_query.warehouse import Warehouse
 from tests.support.stored_events import Stored, insert_events
@@ -83,7 +84,7 @@ async def open_read_model(
             pool,
             projector_pool,
             engine,
-            AskerFactory(engine, gate, LinkDirectory(freshness), clock),
+            AskerFactory(engine, gate, LinkDirectory(freshness), UnlinkedDevices(pool, clock), clock),
             freshness,
             clock,
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from obc_query.identity.links import LINKED
+from obc_query.identity.links import linked_people
 from obc_query.ranges import TimeRange
 from obc_query.statement import Statement
 
@@ -28,11 +28,15 @@ def assert_tenant(statement: Statement) -> None:
     tables, tenants = tables_and_tenants(statement.sql)
     assert tables == tenants >= 1
     # Where people are linked there is a join before the predicate, and it reads the same tenant.
-    linked = replace(statement, linked=LINKED)
-    assert tables_and_tenants(LINKED.join) == (1, 1)
-    assert tables_and_tenants(linked.sql.replace(f" {LINKED.join}", "")) == (tables, tenants)
-    assert statement.about_people == (LINKED.join in linked.sql)
-    assert "\0" not in statement.sql + linked.sql
+    for unlinked in ((), ("device' OR 1=1 --",)):
+        people = linked_people(unlinked)
+        linked = replace(statement, linked=people)
+        assert tables_and_tenants(people.join) == (1, 1)
+        assert tables_and_tenants(linked.sql.replace(f" {people.join}", "")) == (tables, tenants)
+        assert statement.about_people == (people.join in linked.sql)
+        assert "\0" not in statement.sql + linked.sql
+        assert not any(device in linked.sql for device in unlinked)
+        assert linked.parameters == {**statement.parameters, **people.values}
     assert statement.parameters["tenant"] == TENANT
     # No placeholder is left without a value, and no value is written into the text.
     assert set(re.findall(r"\{((?:p|c\d+_)\d+):", statement.sql)) >= set(statement.parameters) - {"tenant"}

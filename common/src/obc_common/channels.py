@@ -5,8 +5,8 @@ import json
 import grpc
 
 _RETRIES = {
-    # Only what is safe to repeat: ingest is idempotent by event_id, questions change nothing. Writes to TenantConfig
-    # and to SavedService are never repeated by the transport.
+    # Only what is safe to repeat: ingest is idempotent by event_id, questions change nothing. Writes to TenantConfig,
+    # SavedService and IdentityService are never repeated by the transport.
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {

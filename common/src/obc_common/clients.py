@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from obc.ingest.v1 import ingest_service_pb2 as ingest_pb
 from obc.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from obc.query.v1 import dashboard_pb2, live_pb2, metrics_pb2, stored_event_pb2
+from obc.query.v1 import identity_service_pb2_grpc as identity_grpc
 from obc.query.v1 import query_service_pb2_grpc as query_grpc
 from obc.query.v1 import saved_service_pb2_grpc as saved_grpc
 from obc.tenant_config.v1 import tenant_config_service_pb2 as tenant_pb
@@ -186,6 +187,19 @@ class SavedClient(ServiceClient):
     def __init__(self, address: str, identity: IdentityMinter) -> None:
         super().__init__(address, identity)
         self._service: saved_grpc.SavedServiceAsyncStub = saved_grpc.SavedServiceStub(self._unary)
+
+    def _stub(self) -> object:
+        return self._service
+
+
+class IdentityClient(ServiceClient):
+    """Client of obc.query.v1.IdentityService, which the Query process serves beside its questions."""
+
+    service = "obc.query.v1.IdentityService"
+
+    def __init__(self, address: str, identity: IdentityMinter) -> None:
+        super().__init__(address, identity)
+        self._service: identity_grpc.IdentityServiceAsyncStub = identity_grpc.IdentityServiceStub(self._unary)
 
     def _stub(self) -> object:
         return self._service

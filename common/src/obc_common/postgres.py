@@ -116,6 +116,15 @@ async def tenant_write_transaction(pool: Pool, tenant_id: str) -> AsyncIterator[
 
 
 @asynccontextmanager
+async def as_domain_errors() -> AsyncIterator[None]:
+    """What fails inside is the domain error that `map_postgres_error` makes of it."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise map_postgres_error(error) from error
+
+
+@asynccontextmanager
 async def all_tenants_transaction(pool: Pool, *, readonly: bool = False) -> AsyncIterator[Connection]:
     """A transaction of the suite itself or of an operator, which sees every tenant."""
     async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction(readonly=readonly):

@@ -11,7 +11,14 @@ from redis.asyncio import Redis
 from obc_common.admin import admin_server
 from obc_common.authentication import CredentialAuthenticator
 from obc_common.channels import open_channel
-from obc_common.clients import IngestClient, QueryClient, SavedClient, ServiceClient, TenantConfigClient
+from obc_common.clients import (
+    IdentityClient,
+    IngestClient,
+    QueryClient,
+    SavedClient,
+    ServiceClient,
+    TenantConfigClient,
+)
 from obc_common.clock import SystemClock
 from obc_common.context import Principal
 from obc_common.directory import TenantDirectory
@@ -47,7 +54,7 @@ from obc_gateway.settings import Settings
 from obc_gateway.sockets.admission import SocketAdmission
 from obc_gateway.sockets.handler import IngestSocketHandler
 from obc_gateway.sockets.watch import ConnectionWatch
-from obc_gateway.transcoding.routes import INGEST, QUERY, SAVED, TENANT_CONFIG, Route, route_table
+from obc_gateway.transcoding.routes import IDENTITY, INGEST, QUERY, SAVED, TENANT_CONFIG, Route, route_table
 
 _log = get_logger(__name__)
 _NAME = "gateway"
@@ -111,6 +118,7 @@ async def build(settings: Settings) -> AsyncIterator[Gateway]:
             INGEST: ingest,
             QUERY: query,
             SAVED: SavedClient(settings.query_address, minter),
+            IDENTITY: IdentityClient(settings.query_address, minter),
             TENANT_CONFIG: tenant_config,
         }
         for client in clients.values():

@@ -163,6 +163,8 @@ async def test_query_sees_its_tenant_also_when_it_forgets_to_ask_for_it(filled: 
         "UPDATE saved_versions SET name = 'x'",
         "UPDATE saved_items SET tenant_id = gen_random_uuid()",
         "UPDATE saved_items SET created_by = 'x'",
+        "UPDATE link_decisions SET decision = 'link'",
+        "TRUNCATE link_decisions",
     ],
 )
 async def test_who_reads_events_only_reads_events(filled: str, role: str, statement: str) -> None:

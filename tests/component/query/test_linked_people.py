@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from obc_query.identity.links import linked_people
 from obc_query.insights.stickiness import STICKINESS
 from obc_query.statement import Binder, Events, Select, Statement
 from tests.oracle.identity import linked
@@ -123,6 +124,18 @@ async def test_edges_come_from_what_is_kept_beside_the_events(desk: InsightDesk)
     )  # fmt: skip
     binder = Binder()
     hour = Events(binder.moment(START + 10 * DAY), binder.moment(START + 10 * DAY + 3_600_000))
+    await desk.decide(tenant_id, "d1", "unlink")
     async with desk.model.asking(tenant_id) as asker:
         await asker.fetch(Statement(tenant_id, "test", Select(["uniqExact(person)"], hour), binder))
         assert asker.rows_read <= 3 * devices
+
+
+async def test_thousands_of_unlinked_devices_are_left_out_along_what_is_kept(desk: InsightDesk) -> None:
+    """As many as a tenant may have, with the longest ids there are."""
+    devices = [f"{number:05d}".ljust(200, "x") for number in range(10_000)]
+    events = [Stored(START, anonymous=device) for device in ("d", devices[0], devices[-1])]
+    tenant_id = desk.store([*events, *(Stored(START + 1, user="u", anonymous=event.anonymous) for event in events)])
+    people = linked_people(devices)
+    statement = Statement(tenant_id, "test", Select(["DISTINCT person"], Events(), order_by=["person"]), linked=people)
+    rows = (await desk.model.engine.fetch(statement, timeout=10)).rows
+    assert [row[0] for row in rows] == [devices[0], devices[-1], "u"]

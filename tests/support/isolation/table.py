@@ -98,6 +98,11 @@ TABLE: dict[str, Row] = {
     "POST /v1/insights:explain": Row("query", lambda world: {"insight": "stickiness"}, operator=403),
     "GET /v1/schema/events": Row("query", operator=403),
     "GET /v1/schema/properties": Row("query", operator=403),
+    "GET /v1/identity/devices/{anonymous_id}/link": Row("query", operator=403),
+    "POST /v1/identity/devices/{anonymous_id}/decisions": Row(
+        "config", lambda world: {"decision": "unlink"}, operator=403
+    ),
+    "GET /v1/identity/unlinked-devices": Row("query", operator=403),
     "GET /v1/users/{id}/timeline": Row("query", operator=403),
     "POST /v1/events:batch": _BATCH,
     "POST /api/analytics/batch": _BATCH,

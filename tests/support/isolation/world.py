@@ -13,7 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from obc_dev.api import Api
+from obc_dev.api import Api, ApiError
 from tests.support.eventually import eventually
 from tests.support.product import Product, RestWay, Tenant, new_event
 
@@ -32,6 +32,7 @@ _TABLES = {
     "bad_rows": "tenant_id",
     "saved_items": "tenant_id",
     "saved_versions": "tenant_id",
+    "link_decisions": "tenant_id",
 }
 
 
@@ -43,6 +44,7 @@ class World:
         own: the tenant whose credentials are used.
         other: the tenant that must not be touched.
         own_key_id, other_key_id: a live key of each.
+        own_device, other_device: a device of each; the other's is unlinked.
         own_saved, other_saved: a saved insight, a dashboard and a cohort of each, by their variable in paths.
         credentials: by kind; None = none at all.
         jwks_url: of an issuer that may be registered.
@@ -53,6 +55,8 @@ class World:
     other: Tenant
     own_key_id: str
     other_key_id: str
+    own_device: str
+    other_device: str
     own_saved: Mapping[str, str]
     other_saved: Mapping[str, str]
     credentials: Mapping[str, str | None]
@@ -94,7 +98,12 @@ async def isolation_world(product: Product) -> AsyncIterator[World]:
         await product.change_rules(other, excluded_events=[MARK])
         async with RestWay(product, other) as way:
             good = new_event(event_name=f"{MARK}-event", properties={"secret": MARK}, user_id=f"{MARK}-user")
-            await way.send([good, new_event(event_name=f"{MARK}-bad", timestamp=1)])
+            device = new_event(event_name=f"{MARK}-event", anonymous_id=f"{MARK}-device")
+            await way.send([good, device, new_event(event_name=f"{MARK}-bad", timestamp=1)])
+        async with RestWay(product, own) as way:
+            await way.send([new_event(anonymous_id="own-device")])
+        await _unlink(product, other, f"{MARK}-device")
+        await _readable(product, own, "own-device")
         other_key = await operator.post(f"/v1/tenants/{other.tenant_id}/keys", {"kind": "write", "name": MARK})
         own_key = await operator.post(f"/v1/tenants/{own.tenant_id}/keys", {"kind": "write"})
         credentials = await _keys(operator, own) | await _tokens(operator, product, own, other, key, jwks_url)
@@ -104,11 +113,34 @@ async def isolation_world(product: Product) -> AsyncIterator[World]:
             other,
             own_key["key"]["key_id"],
             other_key["key"]["key_id"],
+            "own-device",
+            f"{MARK}-device",
             await _saved(product, own, "own"),
             await _saved(product, other, MARK),
             {**credentials, "write": own.write_key, "operator": product.operator_key, "none": None},
             jwks_url,
         )
+
+
+async def _unlink(product: Product, tenant: Tenant, device: str) -> None:
+    await _readable(product, tenant, device)
+    async with Api(product.url, tenant.secret_key) as api:
+        await api.post(f"/v1/identity/devices/{device}/decisions", {"decision": "unlink"})
+
+
+async def _readable(product: Product, tenant: Tenant, device: str) -> None:
+    async with Api(product.url, tenant.secret_key) as api:
+
+        async def is_readable() -> bool:
+            try:
+                await api.get(f"/v1/identity/devices/{device}/link")
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                return False
+            return True
+
+        await eventually(is_readable, timeout=15, interval=0.1)
 
 
 async def _saved(product: Product, tenant: Tenant, name: str) -> Mapping[str, str]:

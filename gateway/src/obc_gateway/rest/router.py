@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from obc_gateway.settings import Settings
-from obc_gateway.transcoding.routes import INGEST, QUERY, SAVED, TENANT_CONFIG, Route, RouteLimits
+from obc_gateway.transcoding.routes import IDENTITY, INGEST, QUERY, SAVED, TENANT_CONFIG, Route, RouteLimits
 
 # What the seed's client calls; a setting gives it a second name.
 _SEED_PREFIX = "/api/analytics/"
@@ -18,6 +18,7 @@ def route_limits(settings: Settings) -> dict[str, RouteLimits]:
         INGEST: RouteLimits(settings.batch_body_bytes, settings.ingest_deadline_seconds),
         QUERY: RouteLimits(settings.control_body_bytes, settings.query_deadline_seconds),
         SAVED: RouteLimits(settings.control_body_bytes, settings.control_deadline_seconds),
+        IDENTITY: RouteLimits(settings.control_body_bytes, settings.control_deadline_seconds),
         TENANT_CONFIG: RouteLimits(settings.control_body_bytes, settings.control_deadline_seconds),
     }
 

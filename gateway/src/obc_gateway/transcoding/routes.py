@@ -11,9 +11,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 
 from obc.ingest.v1 import ingest_service_pb2
-from obc.query.v1 import query_service_pb2, saved_service_pb2
+from obc.query.v1 import identity_service_pb2, query_service_pb2, saved_service_pb2
 from obc.tenant_config.v1 import tenant_config_service_pb2
 
+IDENTITY = "obc.query.v1.IdentityService"
 INGEST = "obc.ingest.v1.IngestService"
 QUERY = "obc.query.v1.QueryService"
 SAVED = "obc.query.v1.SavedService"
@@ -24,6 +25,7 @@ PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
     query_service_pb2.DESCRIPTOR.services_by_name["QueryService"],
     tenant_config_service_pb2.DESCRIPTOR.services_by_name["TenantConfigService"],
     saved_service_pb2.DESCRIPTOR.services_by_name["SavedService"],
+    identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
 )
 
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from obc.query.v1 import query_service_pb2_grpc, saved_service_pb2_grpc
+from obc.query.v1 import identity_service_pb2_grpc, query_service_pb2_grpc, saved_service_pb2_grpc
 from obc_common.admin import admin_server
 from obc_common.authentication import CredentialAuthenticator
 from obc_common.clients import TenantConfigClient
@@ -27,7 +27,10 @@ from obc_query.cached_answers import CachedAnswers
 from obc_query.cohorts.directory import CohortDirectory
 from obc_query.engine import Engine
 from obc_query.freshness import Freshness
+from obc_query.identity.decisions import LinkDecisions
 from obc_query.identity.directory import LinkDirectory
+from obc_query.identity.servicer import IdentityServicer
+from obc_query.identity.unlinked import UnlinkedDevices
 from obc_query.live.hub import LiveHub
 from obc_query.projection.projector import Projector
 from obc_query.retention import ReadModelRetention
@@ -39,6 +42,7 @@ from obc_query.warehouse import Warehouse
 
 SERVICE = "obc.query.v1.QueryService"
 SAVED_SERVICE = "obc.query.v1.SavedService"
+IDENTITY_SERVICE = "obc.query.v1.IdentityService"
 _REDIS_TIMEOUT = 2.0
 
 
@@ -75,7 +79,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         directory = TenantDirectory(tenant_config, clock, "query")
         jwt_verifier = JwtVerifier(directory.issuers, clock)
         stack.push_async_callback(jwt_verifier.close)
-        identities = IdentityVerifier(secret, (SERVICE, SAVED_SERVICE), clock)
+        identities = IdentityVerifier(secret, (SERVICE, SAVED_SERVICE, IDENTITY_SERVICE), clock)
         authenticator = CredentialAuthenticator(directory, jwt_verifier, identities)
 
         freshness = Freshness(clock)
@@ -94,7 +98,8 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             concurrent_statements=settings.tenant_concurrent_statements,
             waiting_questions=settings.tenant_waiting_questions,
         )
-        askers = AskerFactory(engine, gate, LinkDirectory(freshness), clock)
+        unlinked = UnlinkedDevices(pool, clock)
+        askers = AskerFactory(engine, gate, LinkDirectory(freshness), unlinked, clock)
 
         def unhealthy() -> Sequence[str]:
             return [name for name, component in health.components().items() if not component.ok]
@@ -134,6 +139,13 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             page_token_secret=secret,
         )
         server.add(saved_service_pb2_grpc.add_SavedServiceServicer_to_server, saved, SAVED_SERVICE)
+        identity = IdentityServicer(
+            askers=askers,
+            decisions=LinkDecisions(settings.unlinked_devices_per_tenant, pool, unlinked, clock),
+            page_token_secret=secret,
+            query_timeout=settings.query_timeout_seconds,
+        )
+        server.add(identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity, IDENTITY_SERVICE)
 
         async def check_rules() -> None:
             if not directory.is_ready():

@@ -10,6 +10,8 @@ from obc_common.errors import DeadlineExceeded
 from obc_query.admission import TenantGate, TenantShare
 from obc_query.engine import Engine, Row
 from obc_query.identity.directory import LinkDirectory
+from obc_query.identity.links import linked_people
+from obc_query.identity.unlinked import Unlinked, UnlinkedDevices
 from obc_query.statement import CohortCondition, LinkedPeople, Statement
 from obc_query.warehouse import Answer
 
@@ -17,16 +19,33 @@ from obc_query.warehouse import Answer
 class Asker:
     """One question's access to the engine.
 
+    Args:
+        engine: runs statements.
+        share: the tenant's.
+        links: knows who has links at all.
+        unlinked: the devices that have none by decision, the same for all of the question's statements.
+        clock: time.
+        timeout: seconds that the question may take.
+
     Attributes:
         rows_read: rows that the engine has read for it so far.
         bytes_read: unpacked bytes of them.
         cohorts: those that the question's statements may name, by id.
     """
 
-    def __init__(self, engine: Engine, share: TenantShare, links: LinkDirectory, clock: Clock, timeout: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        share: TenantShare,
+        links: LinkDirectory,
+        unlinked: Unlinked,
+        clock: Clock,
+        timeout: float,
+    ) -> None:
         self._engine = engine
         self._share = share
         self._links = links
+        self._unlinked = unlinked
         self._linking = asyncio.Lock()
         self._linked: tuple[LinkedPeople | None] | None = None
         self._clock = clock
@@ -41,7 +60,8 @@ class Asker:
         if statement.about_people:
             async with self._linking:
                 if self._linked is None:
-                    self._linked = (await self._links.of(statement.tenant_id, self._in_turn),)
+                    has_links = await self._links.any_of(statement.tenant_id, self._in_turn)
+                    self._linked = (linked_people(self._unlinked.devices) if has_links else None,)
             statement = replace(statement, linked=self._linked[0])
         return await self._in_turn(statement)
 
@@ -100,8 +120,16 @@ class RecordingAsker(Asker):
         runs: the statements in the order in which they were begun.
     """
 
-    def __init__(self, engine: Engine, share: TenantShare, links: LinkDirectory, clock: Clock, timeout: float) -> None:
-        super().__init__(engine, share, links, clock, timeout)
+    def __init__(
+        self,
+        engine: Engine,
+        share: TenantShare,
+        links: LinkDirectory,
+        unlinked: Unlinked,
+        clock: Clock,
+        timeout: float,
+    ) -> None:
+        super().__init__(engine, share, links, unlinked, clock, timeout)
         self.runs: list[Run] = []
 
     async def _run(self, statement: Statement) -> Answer:
@@ -116,22 +144,38 @@ class RecordingAsker(Asker):
 
 
 class AskerFactory:
-    """Makes askers for one process."""
+    """Makes askers for one process.
 
-    def __init__(self, engine: Engine, gate: TenantGate, links: LinkDirectory, clock: Clock) -> None:
+    Attributes:
+        unlinked: the devices that questions are told of when they begin.
+    """
+
+    def __init__(
+        self, engine: Engine, gate: TenantGate, links: LinkDirectory, unlinked: UnlinkedDevices, clock: Clock
+    ) -> None:
         self._engine = engine
         self._gate = gate
         self._links = links
+        self.unlinked = unlinked
         self._clock = clock
 
     @asynccontextmanager
-    async def question(self, tenant_id: str, timeout: float) -> AsyncIterator[Asker]:
-        """Admits a question of a tenant. Raises ResourceExhausted(TENANT_BUSY)."""
+    async def question(self, tenant_id: str, timeout: float, unlinked: Unlinked | None = None) -> AsyncIterator[Asker]:
+        """Admits a question of a tenant. Without `unlinked` it goes by what is decided now.
+
+        Raises:
+            ResourceExhausted: TENANT_BUSY.
+            Unavailable: what is decided cannot be read.
+        """
         async with self._gate.question(tenant_id) as share:
-            yield Asker(self._engine, share, self._links, self._clock, timeout)
+            if unlinked is None:
+                unlinked = await self.unlinked.of(tenant_id)
+            yield Asker(self._engine, share, self._links, unlinked, self._clock, timeout)
 
     @asynccontextmanager
-    async def recorded_question(self, tenant_id: str, timeout: float) -> AsyncIterator[RecordingAsker]:
+    async def recorded_question(
+        self, tenant_id: str, timeout: float, unlinked: Unlinked
+    ) -> AsyncIterator[RecordingAsker]:
         """The same, with everything that is asked kept."""
         async with self._gate.question(tenant_id) as share:
-            yield RecordingAsker(self._engine, share, self._links, self._clock, timeout)
+            yield RecordingAsker(self._engine, share, self._links, unlinked, self._clock, timeout)

@@ -8,9 +8,10 @@ import orjson
 from obc.query.v1 import bad_row_pb2
 from obc_common import page_tokens
 from obc_common.errors import InvalidArgument
+from obc_query.moments import unix_ms
 from obc_query.questions.bad_rows import STATES, BadRowKey, BadRowsPage, BadRowsQuestion
 from obc_query.questions.data_quality import DataQuality
-from obc_query.questions.list_events import page_size_of, unix_ms
+from obc_query.questions.list_events import page_size_of
 from obc_query.ranges import TimeRange, check_order, parse_moment
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from obc_common.clock import Clock
 from obc_query.answer_cache import AnswerCache
 from obc_query.asker import Asker, AskerFactory, Run
 from obc_query.freshness import Freshness
+from obc_query.identity.unlinked import Unlinked
 
 
 class Response(Protocol):
@@ -44,7 +45,7 @@ class Recording:
 
 
 class CachedAnswers:
-    """Answers questions, each at most once for every data version."""
+    """Answers questions, each at most once for every data version and what is decided about links."""
 
     def __init__(self, askers: AskerFactory, cache: AnswerCache, freshness: Freshness, clock: Clock) -> None:
         self._askers = askers
@@ -73,11 +74,12 @@ class CachedAnswers:
         """
         # In this order: what the answer sees is at least the version, and the version at least the moment.
         as_of_ms = self._freshness.as_of_ms
-        version = self._freshness.version(tenant_id)
+        unlinked = await self._askers.unlinked.of(tenant_id)
+        version = _version(self._freshness.version(tenant_id), unlinked)
 
         async def computed() -> bytes:
             started = self._clock.monotonic()
-            async with self._askers.question(tenant_id, timeout) as asker:
+            async with self._askers.question(tenant_id, timeout, unlinked) as asker:
                 response = await compute(asker)
             response.info.elapsed_ms = round((self._clock.monotonic() - started) * 1000, 1)
             response.info.rows_read, response.info.bytes_read = asker.rows_read, asker.bytes_read
@@ -94,14 +96,19 @@ class CachedAnswers:
         self, tenant_id: str, key: bytes, compute: Callable[[Asker], Awaitable[Response]], timeout: float
     ) -> Recording:
         """Answers past the cache and tells how. Arguments and errors as above."""
-        info = metrics_pb2.AnswerInfo(
-            as_of_ms=self._freshness.as_of_ms, data_version=self._freshness.version(tenant_id)
-        )
+        as_of_ms = self._freshness.as_of_ms
+        unlinked = await self._askers.unlinked.of(tenant_id)
+        version = _version(self._freshness.version(tenant_id), unlinked)
+        info = metrics_pb2.AnswerInfo(as_of_ms=as_of_ms, data_version=version)
         was_kept = await self._cache.holds(tenant_id, key, info.data_version)
         started = self._clock.monotonic()
-        async with self._askers.recorded_question(tenant_id, timeout) as asker:
+        async with self._askers.recorded_question(tenant_id, timeout, unlinked) as asker:
             response = await compute(asker)
         info.elapsed_ms = round((self._clock.monotonic() - started) * 1000, 1)
         info.rows_read, info.bytes_read = asker.rows_read, asker.bytes_read
         info.sampled = response.info.sampled
         return Recording(asker.runs, info, was_kept)
+
+
+def _version(data: str, unlinked: Unlinked) -> str:
+    return f"{data}-{unlinked.version}" if unlinked.version else data

@@ -9,8 +9,8 @@ from obc.common.v1 import event_pb2
 from obc.query.v1 import dashboard_pb2, live_pb2, metrics_pb2, stored_event_pb2
 from obc_common.live import LiveMessage
 from obc_query.live.snapshot import Snapshot
+from obc_query.moments import unix_ms
 from obc_query.questions.dashboard.model import Compared, Dashboard, Ranked
-from obc_query.questions.list_events import unix_ms
 from obc_query.questions.metrics import Point, Series
 
 if TYPE_CHECKING:

@@ -48,6 +48,9 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
         200, ge=1, description="Saved dashboards of one tenant; deleted ones do not count."
     )
     saved_cohorts_per_tenant: int = Field(500, ge=1, description="Cohorts of one tenant; deleted ones do not count.")
+    unlinked_devices_per_tenant: int = Field(
+        10_000, ge=1, description="Devices of one tenant that are unlinked by decision."
+    )
     live_queue_messages: int = Field(
         64, ge=1, description="Messages kept for a slow live subscriber; the oldest are dropped and counted."
     )

@@ -116,10 +116,17 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class LinkedPeople:
-    """What makes `person` mean more than the column of that name: an expression, and the join that it needs."""
+    """What makes `person` mean more than the column of that name.
+
+    Attributes:
+        person: an expression.
+        join: what that needs.
+        values: those that the join refers to; their placeholders are like no other's of a statement.
+    """
 
     person: str
     join: str
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +188,6 @@ class Statement:
         values = dict(self.binder.values)
         for cohort_id in _COHORT_HERE.findall(self.select.render()):
             values |= self.cohorts[cohort_id].binder.values
+        if self.linked:
+            values |= self.linked.values
         return {**values, "tenant": self.tenant_id}

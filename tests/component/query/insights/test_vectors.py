@@ -1,7 +1,8 @@
 """Golden vectors: events in, request, answer out, small enough to be checked by hand.
 
 A file of tests/vectors is a list of {"name", "why", "events", "request", "now", "answer"} for the insight of its name.
-Events are as the REST API takes them; `sample_rate` is what ingest adds. Where a request names cohorts, `cohorts` has
+Events are as the REST API takes them; `sample_rate` is what ingest adds. Devices in
+`unlinked` are so by decision. Where a request names cohorts, `cohorts` has
 their definitions by id; those of `cohorts.json` ask for previews. They hold for the engine and for the plain
 computation, so that neither can drift with the other.
 """
@@ -77,10 +78,14 @@ def stored(event: dict[str, Any]) -> Stored:
 async def test_the_engine_and_the_plain_computation_give_the_answer(
     desk: InsightDesk, insight: str, vector: dict[str, Any]
 ) -> None:
-    events = linked(stored(event) for event in vector["events"])
+    unlinked = vector.get("unlinked", [])
+    events = linked((stored(event) for event in vector["events"]), unlinked)
     asked, plain = INSIGHTS[insight]
     cohorts = vector.get("cohorts", {})
-    answer = await desk.ask(asked, desk.store(events), vector["request"], now_ms=vector["now"], cohorts=cohorts)
+    tenant_id = desk.store(events)
+    for device in unlinked:
+        await desk.decide(tenant_id, device, "unlink")
+    answer = await desk.ask(asked, tenant_id, vector["request"], now_ms=vector["now"], cohorts=cohorts)
     same(answer, vector["answer"])
     told = in_cohorts(events, cohorts, vector["now"])
     same(plain(told, vector["request"], vector["now"]), vector["answer"])
@@ -94,5 +99,5 @@ def test_every_vector_says_why() -> None:
     for case in VECTORS:
         vector = case.values[1]
         assert isinstance(vector, dict)
-        assert set(vector) - {"cohorts"} == {"name", "why", "events", "request", "now", "answer"}
+        assert set(vector) - {"cohorts", "unlinked"} == {"name", "why", "events", "request", "now", "answer"}
         assert len(str(vector["why"])) > 20

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from obc_query.engine import Row
 from obc_query.freshness import Freshness
-from obc_query.identity.links import ANY_LINK, LINKED, USERS_OF_DEVICES
-from obc_query.statement import LinkedPeople, Statement
+from obc_query.identity.links import ANY_LINK, USERS_OF_DEVICES
+from obc_query.statement import Statement
 
 _REMEMBERED_TENANTS = 10_000
 _Value = TypeVar("_Value")
@@ -22,8 +22,8 @@ class LinkDirectory:
         # Links may go again, with their events. Then questions are as right, and only a little slower.
         self._with: OrderedDict[str, None] = OrderedDict()
 
-    async def of(self, tenant_id: str, fetch: Callable[[Statement], Awaitable[Sequence[Row]]]) -> LinkedPeople | None:
-        """How people are linked; None where no device of the tenant has events both with and without a user.
+    async def any_of(self, tenant_id: str, fetch: Callable[[Statement], Awaitable[Sequence[Row]]]) -> bool:
+        """Whether a device of the tenant has events both with and without a user.
 
         Args:
             tenant_id: whose.
@@ -32,17 +32,17 @@ class LinkDirectory:
         Raises what `fetch` raises.
         """
         if tenant_id in self._with:
-            return LINKED
+            return True
         version = self._freshness.version(tenant_id)
         if self._without.get(tenant_id) == version:
-            return None
+            return False
         users = await fetch(Statement(tenant_id, "users_of_devices", USERS_OF_DEVICES))
         may_be = any(first == "" and last != "" for first, last in users)
         if may_be and await fetch(Statement(tenant_id, "any_link", ANY_LINK)):
             _remember(self._with, tenant_id, None)
-            return LINKED
+            return True
         _remember(self._without, tenant_id, version)
-        return None
+        return False
 
 
 def _remember(known: OrderedDict[str, _Value], tenant_id: str, value: _Value) -> None:

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
 from obc_common.postgres import Pool, map_postgres_error, tenant_transaction
+from obc_query.moments import EPOCH, moment
 
 STATES = ("open", "replayed", "all")
 MAX_PAGE_SIZE = 1000
 # Well under what one gRPC message may hold; a page of large rows ends early.
 _MAX_PAGE_BYTES = 8 << 20
 _ROW_BYTES = 2048  # everything but the body, at most
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 ROW_COLUMNS = """
 id, received_at, code, field, message, sdk, event_id, body, truncated, replayed_at, replay_result, replay_of
@@ -74,7 +74,7 @@ async def list_bad_rows(pool: Pool, tenant_id: str, question: BadRowsQuestion) -
                 moment(question.start_ms),
                 moment(question.end_ms),
                 question.state,
-                None if after is None else _EPOCH + timedelta(microseconds=after.received_at_us),
+                None if after is None else EPOCH + timedelta(microseconds=after.received_at_us),
                 None if after is None else after.id,
                 question.page_size + 1,
             )
@@ -84,13 +84,8 @@ async def list_bad_rows(pool: Pool, tenant_id: str, question: BadRowsQuestion) -
     return BadRowsPage(page, _key(page[-1]) if len(page) < len(found) else None)
 
 
-def moment(ms: int | None) -> datetime | None:
-    """The moment of unix milliseconds, exactly."""
-    return None if ms is None else _EPOCH + timedelta(milliseconds=ms)
-
-
 def _key(row: "asyncpg.Record") -> BadRowKey:
-    return BadRowKey((row["received_at"] - _EPOCH) // timedelta(microseconds=1), row["id"])
+    return BadRowKey((row["received_at"] - EPOCH) // timedelta(microseconds=1), row["id"])
 
 
 def _fitting(rows: Sequence["asyncpg.Record"]) -> int:

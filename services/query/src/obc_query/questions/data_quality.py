@@ -7,7 +7,8 @@ from uuid import UUID
 import asyncpg
 
 from obc_common.postgres import Pool, map_postgres_error, tenant_transaction
-from obc_query.questions.bad_rows import ROW_COLUMNS, moment
+from obc_query.moments import moment
+from obc_query.questions.bad_rows import ROW_COLUMNS
 from obc_query.ranges import TimeRange
 
 _MOST = 200

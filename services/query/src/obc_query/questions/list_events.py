@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from obc_common.postgres import Pool, map_postgres_error, tenant_transaction
 from obc_query.asker import Asker
 from obc_query.comparison import Comparison, condition
 from obc_query.engine import Row
+from obc_query.moments import moment, unix_ms
 from obc_query.questions.expressions import EVENT_MS
 from obc_query.statement import Binder, Events, Select, Statement
 
@@ -24,7 +24,6 @@ _ROW_BYTES = 2048  # everything but properties and addresses, at most
 _DAY_MS = 24 * 3_600_000
 # Each look reads about eight times what the one before did, so looking in vain costs a seventh at most.
 _LOOK_BACK_DAYS = (1, 8, 64)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # event_time is kept to the microsecond, keys to the millisecond. Each row is looked up by itself (LIMIT keeps it that
 # way): joined, the planner takes the range for many rows and reads whole partitions. Rows that are gone (erased,
@@ -180,12 +179,6 @@ def _keys(rows: Sequence[Row]) -> list[EventKey]:
     return [EventKey(int(ms), event_id) for ms, event_id in rows]
 
 
-def unix_ms(moment: datetime) -> int:
-    """Unix milliseconds of a moment, exactly."""
-    delta = moment - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
-
-
 def _fitting(rows: Sequence["asyncpg.Record"]) -> int:
     """How many rows fit into one answer; at least one."""
     size = 0
@@ -199,7 +192,7 @@ def _fitting(rows: Sequence["asyncpg.Record"]) -> int:
 async def _hydrate(pool: Pool, tenant_id: str, keys: Sequence[EventKey]) -> Sequence["asyncpg.Record"]:
     if not keys:
         return []
-    moments = [_EPOCH + timedelta(milliseconds=key.event_time_ms) for key in keys]
+    moments = [moment(key.event_time_ms) for key in keys]
     ids: list[Any] = [key.event_id for key in keys]
     try:
         async with tenant_transaction(pool, tenant_id, readonly=True) as connection:

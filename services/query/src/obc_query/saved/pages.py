@@ -1,7 +1,7 @@
 """Pages of saved things: sizes, and tokens tied to tenant and arguments."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,7 @@ _ORDERS = ("name", "newest")
 _DEFAULT_SIZE = 50
 # A definition that is listed has up to 64 KiB: a page of the largest ones is well under what one gRPC message may hold.
 _MAX_SIZE = 100
+_Item = TypeVar("_Item")
 
 
 class Versioned(Protocol):
@@ -54,9 +55,7 @@ class Pager:
         """Rows to read: one more than the page, to know whether there is a next one."""
         return self._size + 1
 
-    def page(
-        self, items: Sequence[SavedItem], position_of: Callable[[SavedItem], list[Any]]
-    ) -> tuple[Sequence[SavedItem], str]:
+    def page(self, items: Sequence[_Item], position_of: Callable[[_Item], list[Any]]) -> tuple[Sequence[_Item], str]:
         """The page made of the rows that were read, and the token of the next one."""
         page = items[: self._size]
         if len(items) <= self._size:

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-import asyncpg
-
 from obc_common.clock import Clock
 from obc_common.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from obc_common.ids import uuid7
-from obc_common.postgres import Connection, Pool, map_postgres_error, tenant_transaction, tenant_write_transaction
+from obc_common.postgres import Connection, Pool, as_domain_errors, tenant_transaction, tenant_write_transaction
 from obc_query.cohorts.use import unknown_cohort
 from obc_query.saved import store
 from obc_query.saved.model import Content, ItemType, SavedItem, name_key
@@ -197,14 +195,14 @@ class Shelf:
 
     @asynccontextmanager
     async def _reading(self, tenant_id: str) -> AsyncIterator[tuple[Connection, UUID]]:
-        async with _domain_errors(), tenant_transaction(self.pool, tenant_id, readonly=True) as connection:
+        async with as_domain_errors(), tenant_transaction(self.pool, tenant_id, readonly=True) as connection:
             yield connection, UUID(tenant_id)
 
     @asynccontextmanager
     async def _writing(self, tenant_id: str) -> AsyncIterator[tuple[Connection, UUID]]:
         # The writes of a tenant wait for each other here, not in PostgreSQL: there each would hold a connection.
         turn = self._turns.setdefault(tenant_id, asyncio.Lock())
-        async with _domain_errors(), turn, tenant_write_transaction(self.pool, tenant_id) as connection:
+        async with as_domain_errors(), turn, tenant_write_transaction(self.pool, tenant_id) as connection:
             await store.lock_tenant(connection, UUID(tenant_id))
             yield connection, UUID(tenant_id)
 
@@ -229,11 +227,3 @@ async def _require_named(connection: Connection, tenant: UUID, content: Content)
     for cohort_id, request_field in content.cohorts.items():
         if cohort_id not in cohorts:
             raise unknown_cohort(request_field)
-
-
-@asynccontextmanager
-async def _domain_errors() -> AsyncIterator[None]:
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise map_postgres_error(error) from error

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from obc_common.postgres import Connection
-from obc_query.questions.bad_rows import moment
-from obc_query.questions.list_events import unix_ms
+from obc_query.moments import moment, unix_ms
 from obc_query.saved.model import Content, ItemType, SavedItem
 
 if TYPE_CHECKING:
