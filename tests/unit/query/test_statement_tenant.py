@@ -18,6 +18,7 @@ from obc.query.v1 import (
 from obc_query.buckets import make_buckets
 from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.filters import parse_filters
+from obc_query.identity.device import edge_statement, known_devices_statement, owner_statement
 from obc_query.metric_names import parse_metrics
 from obc_query.questions import live_snapshot, metrics
 from obc_query.questions.dashboard.answer import live_users_statement
@@ -101,6 +102,13 @@ def test_a_timeline_carries_the_tenant(person: str, names: list[str], back: bool
     question = timeline_question(request, TENANT, "s" * 32)
     key = EventKey(SPAN.end_ms, uuid.uuid4())
     assert_tenant(keys_statement(TENANT, replace(question, newer_than=key) if back else replace(question, after=key)))
+
+
+@given(hostile, st.lists(hostile, max_size=3))
+def test_what_is_asked_about_devices_carries_the_tenant(device: str, others: list[str]) -> None:
+    for one in (owner_statement(TENANT, device), edge_statement(TENANT, device)):
+        assert_tenant(one)
+    assert_tenant(known_devices_statement(TENANT, [device, *others]))
 
 
 @pytest.mark.parametrize("tenant_id", ["", "x", "' OR 1=1 --"])

@@ -29,6 +29,7 @@ from obc_query.engine import Engine
 from obc_query.freshness import Freshness
 from obc_query.identity.decisions import LinkDecisions
 from obc_query.identity.directory import LinkDirectory
+from obc_query.identity.forgetting import ForgottenDevices
 from obc_query.identity.servicer import IdentityServicer
 from obc_query.identity.unlinked import UnlinkedDevices
 from obc_query.live.hub import LiveHub
@@ -139,9 +140,13 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             page_token_secret=secret,
         )
         server.add(saved_service_pb2_grpc.add_SavedServiceServicer_to_server, saved, SAVED_SERVICE)
+        decisions = LinkDecisions(settings.unlinked_devices_per_tenant, pool, unlinked, clock)
+        forgotten = ForgottenDevices(
+            decisions, askers, directory, freshness, seconds=settings.read_model_retention_seconds
+        )
         identity = IdentityServicer(
             askers=askers,
-            decisions=LinkDecisions(settings.unlinked_devices_per_tenant, pool, unlinked, clock),
+            decisions=decisions,
             page_token_secret=secret,
             query_timeout=settings.query_timeout_seconds,
         )
@@ -163,6 +168,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
                     "tenant-directory": directory.run,
                     "projector": projector.run,
                     "retention": retention.run,
+                    "forgotten-devices": forgotten.run,
                     "live-feed": hub.feed.run,
                     "health": health.run,
                     "health-verdicts": server.run_verdicts,

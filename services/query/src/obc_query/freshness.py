@@ -33,6 +33,11 @@ class Freshness:
         return self._caught_up
 
     @property
+    def generation(self) -> str:
+        """Tells one making of the read model from another."""
+        return self._generation
+
+    @property
     def as_of_ms(self) -> int:
         """Every event whose write had begun before this moment is readable; unix milliseconds, 0 = unknown."""
         return self._as_of_ms

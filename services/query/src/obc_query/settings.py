@@ -39,7 +39,9 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
         20_000, ge=1, description="Events copied at once; one transaction is never split."
     )
     read_model_retention_seconds: float = Field(
-        3600.0, gt=0, description="Pause between two removals of expired events from the read model."
+        3600.0,
+        gt=0,
+        description="Pause between two removals of expired events, and of decisions about gone devices.",
     )
     saved_insights_per_tenant: int = Field(
         1000, ge=1, description="Saved insights of one tenant; deleted ones do not count."

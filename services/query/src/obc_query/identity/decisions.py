@@ -44,6 +44,16 @@ class LinkDecisions:
         async with as_domain_errors(), tenant_transaction(self.pool, tenant_id, readonly=True) as connection:
             return await store.list_unlinked(connection, UUID(tenant_id), after, limit)
 
+    async def devices(self, tenant_id: str) -> list[str]:
+        """The devices that something was decided about."""
+        async with as_domain_errors(), tenant_transaction(self.pool, tenant_id, readonly=True) as connection:
+            return await store.devices(connection, UUID(tenant_id))
+
+    async def forget(self, tenant_id: str, anonymous_ids: Sequence[str]) -> None:
+        """Deletes all decisions about devices."""
+        async with self._writing(tenant_id) as (connection, tenant):
+            await store.forget(connection, tenant, anonymous_ids)
+
     async def decide(self, tenant_id: str, anonymous_id: str, verdict: Verdict, by: str) -> list[Decision]:
         """Decides, unless it is so already; all decisions about the device, the newest first.
 

@@ -1,5 +1,6 @@
 """What a device's events say about it: whether there are any, and which user they make it belong to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -42,6 +43,14 @@ def owner_statement(tenant_id: str, anonymous_id: str) -> Statement:
     events = Events(where=[f"anonymous_id = {binder.bind(anonymous_id, 'String')}"])
     select = Select([OWNER_OF_EVENTS], events, group_by=["tenant_id", "anonymous_id"])
     return Statement(tenant_id, "device_owner", select, binder)
+
+
+def known_devices_statement(tenant_id: str, anonymous_ids: Sequence[str]) -> Statement:
+    """Those of some devices that there are events of. Read along the projection."""
+    binder = Binder()
+    events = Events(where=[f"anonymous_id IN {binder.bind(list(anonymous_ids), 'Array(String)')}"])
+    select = Select(["anonymous_id"], events, group_by=["tenant_id", "anonymous_id"])
+    return Statement(tenant_id, "known_devices", select, binder)
 
 
 def edge_statement(tenant_id: str, anonymous_id: str) -> Statement:

@@ -91,3 +91,18 @@ async def list_unlinked(connection: Connection, tenant_id: UUID, after: str, lim
         limit,
     )
     return [Decision(row[0], row[1], unix_ms(row[2]), row[3]) for row in rows]
+
+
+async def devices(connection: Connection, tenant_id: UUID) -> list[str]:
+    """The devices that something was decided about."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT anonymous_id FROM link_decisions WHERE tenant_id = $1 ORDER BY anonymous_id", tenant_id
+    )
+    return [row[0] for row in rows]
+
+
+async def forget(connection: Connection, tenant_id: UUID, anonymous_ids: Sequence[str]) -> None:
+    """Deletes all decisions about devices."""
+    await connection.execute(
+        "DELETE FROM link_decisions WHERE tenant_id = $1 AND anonymous_id = ANY ($2::text[])", tenant_id, anonymous_ids
+    )
