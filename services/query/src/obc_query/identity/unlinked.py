@@ -20,6 +20,8 @@ from obc_query.identity import store
 SEEN_AFTER_SECONDS = 2.0
 """How long a decision may take to be seen by the processes that did not write it."""
 _TIMEOUT = 5.0
+# For who waits for a look that fails, and for the one after it.
+_WAIT_TIMEOUT = 8.0
 _MOST_KEPT = 500_000
 
 _log = get_logger(__name__)
@@ -79,7 +81,8 @@ class UnlinkedDevices:
         look = self._fresh(tenant_id)
         if look is None:
             # One looks, the others wait for it: a decision that was made before they came is in the next look.
-            async with self._turns.setdefault(tenant_id, asyncio.Lock()):
+            turn = self._turns.setdefault(tenant_id, asyncio.Lock())
+            async with as_domain_errors(), asyncio.timeout(_WAIT_TIMEOUT), turn:
                 look = self._fresh(tenant_id) or await self._look(tenant_id)
         return look.unlinked
 
