@@ -164,8 +164,8 @@ sdk-test-browser: .venv/.ready sdk-build | $(OBC_CHROMIUM) ## Run both in Chromi
 bench-sdk: sdk-build | $(OBC_CHROMIUM) ## Measure what track() costs a page; fails at a p99 of 0.2 ms
 	npm run --silent bench --workspace sdk/browser
 
-bench-query: .venv/.ready ## Ask every question three ways: the service, by hand, PostgreSQL (EVENTS=10000000)
-	$(BIN)/python -m bench.query --events $(or $(EVENTS),1000000)
+bench-query: .venv/.ready ## Ask every question three ways: the service, by hand, PostgreSQL (EVENTS=10000000 ARGS=--linked)
+	$(BIN)/python -m bench.query --events $(or $(EVENTS),1000000) $(ARGS)
 
 bench-%: .venv/.ready ## Run a benchmark of bench/, e.g. make bench-indexes
 	$(BIN)/python -m bench.$(subst -,_,$*) $(ARGS)

@@ -5,31 +5,13 @@ A hand-written statement knows what the service has to find out (nothing is samp
 the same question with the same definitions. A list of statements is timed as a whole.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bench.query_question import CALLER, DAY, TIMEOUT, Ask, Question
 from bench.query_traffic import BIG_TENANT
 from obc.query.v1 import dashboard_pb2, live_pb2, metrics_pb2, stored_event_pb2
 from obc_common.clients import QueryClient
-from obc_common.context import Principal
-
-CALLER = Principal(BIG_TENANT, "bench", "secret", frozenset({"query"}))
-_TIMEOUT = 60.0
-_DAY = 86_400_000
-
-Ask = Callable[[QueryClient], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question. `counts`: it goes through many events; the others look a few rows up."""
-
-    name: str
-    ask: Ask
-    minimal: list[str]
-    postgres: list[str]
-    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +22,7 @@ class Times:
 
     @property
     def start_ms(self) -> int:
-        return self.end_ms - 7 * _DAY
+        return self.end_ms - 7 * DAY
 
 
 def questions(times: Times, deep_token: str) -> list[Question]:
@@ -109,12 +91,12 @@ _ORDER = "ORDER BY event_time DESC, event_id DESC LIMIT 101"
 
 def _lists(times: Times, deep_token: str) -> list[Question]:
     def page(**arguments: Any) -> Ask:
-        return lambda client: client.list_events(list_request(**arguments), principal=CALLER, timeout=_TIMEOUT)
+        return lambda client: client.list_events(list_request(**arguments), principal=CALLER, timeout=TIMEOUT)
 
     # By hand somebody knows that the newest day holds a page.
-    day = _ch(f"fromUnixTimestamp64Milli({times.end_ms - _DAY}, 'UTC')")
-    deep_end = times.end_ms - 20 * _DAY
-    deep = _ch(f"fromUnixTimestamp64Milli({deep_end - _DAY}, 'UTC')", f"fromUnixTimestamp64Milli({deep_end}, 'UTC')")
+    day = _ch(f"fromUnixTimestamp64Milli({times.end_ms - DAY}, 'UTC')")
+    deep_end = times.end_ms - 20 * DAY
+    deep = _ch(f"fromUnixTimestamp64Milli({deep_end - DAY}, 'UTC')", f"fromUnixTimestamp64Milli({deep_end}, 'UTC')")
     pg = f"SELECT * FROM analytics_events WHERE tenant_id = '{BIG_TENANT}'"
     rows = f"SELECT {_LISTED} FROM events WHERE"
     return [
@@ -174,7 +156,7 @@ FROM sessions WHERE start >= to_timestamp({start} / 1000.0) AND start < to_times
 def _metrics(times: Times) -> list[Question]:
     week, pg_week = _week(times)
     # A session may have begun before the range, and may go on behind it.
-    ch_wide, pg_wide = _week(Times(times.end_ms + _DAY), times.start_ms - 1_800_000)
+    ch_wide, pg_wide = _week(Times(times.end_ms + DAY), times.start_ms - 1_800_000)
     ch_sessions = _CH_SESSIONS.format(wide=ch_wide, start=times.start_ms, end=times.end_ms)
     pg_sessions = _PG_SESSIONS.format(wide=pg_wide, start=times.start_ms, end=times.end_ms)
 
@@ -182,7 +164,7 @@ def _metrics(times: Times) -> list[Question]:
         request = metrics_pb2.GetMetricsRequest(
             metrics=list(metrics), from_time=str(times.start_ms), to_time=str(times.end_ms), **arguments
         )
-        return lambda client: client.get_metrics(request, principal=CALLER, timeout=_TIMEOUT)
+        return lambda client: client.get_metrics(request, principal=CALLER, timeout=TIMEOUT)
 
     def counted(number: str) -> str:
         return f"SELECT {_CH_DAY}, {number} FROM events WHERE {week} GROUP BY d WITH ROLLUP"
@@ -243,7 +225,7 @@ def _dashboard(times: Times) -> Question:
     request = dashboard_pb2.GetDashboardRequest(from_time=str(times.start_ms), to_time=str(times.end_ms))
     return Question(
         "dashboard",
-        lambda client: client.get_dashboard(request, principal=CALLER, timeout=_TIMEOUT),
+        lambda client: client.get_dashboard(request, principal=CALLER, timeout=TIMEOUT),
         _dashboard_minimal(times),
         _dashboard_postgres(times),
     )
@@ -257,7 +239,7 @@ _LISTS = {
 
 
 def _dashboard_minimal(times: Times) -> list[str]:
-    both, _ = _week(times, times.start_ms - 7 * _DAY)
+    both, _ = _week(times, times.start_ms - 7 * DAY)
     now = f"event_time >= fromUnixTimestamp64Milli({times.start_ms}, 'UTC')"
     compared = f"countIf({now}) AS n, countIf(NOT {now}), uniqExactIf(person, {now})"
     last = "GROUP BY v ORDER BY n DESC LIMIT 10"
@@ -266,7 +248,7 @@ def _dashboard_minimal(times: Times) -> list[str]:
         for name, condition in _LISTS.items()
     ]
     element = "coalesce(properties.element_id.:String, properties.action_name.:String, event_name)"
-    sessions, _ = _week(Times(times.end_ms + _DAY), times.start_ms - 7 * _DAY - 1_800_000)
+    sessions, _ = _week(Times(times.end_ms + DAY), times.start_ms - 7 * DAY - 1_800_000)
     return [
         f"SELECT {now} AS p, toStartOfDay(event_time) AS d, count(), countIf(event_name = 'page_view'), "
         f"countIf({_ERROR}), uniqExact(event_name), uniqExact(person) FROM events WHERE {both} "
@@ -278,8 +260,8 @@ def _dashboard_minimal(times: Times) -> list[str]:
         f"SELECT properties.metric_name.:String AS v, {compared}, quantilesExactInclusiveIf(0.5, 0.75, 0.95, 0.99)("
         f"assumeNotNull({_NUMBER}), {now}), quantilesExactInclusiveIf(0.5, 0.75, 0.95, 0.99)(assumeNotNull({_NUMBER}), "
         f"NOT {now}) FROM events WHERE {both} AND event_name = 'performance_metric' {last}",
-        _CH_SESSIONS.format(wide=sessions, start=times.start_ms - 7 * _DAY, end=times.end_ms),
-        _CH_JOURNEY.format(wide=sessions, start=times.start_ms, before=times.start_ms - 7 * _DAY, end=times.end_ms),
+        _CH_SESSIONS.format(wide=sessions, start=times.start_ms - 7 * DAY, end=times.end_ms),
+        _CH_JOURNEY.format(wide=sessions, start=times.start_ms, before=times.start_ms - 7 * DAY, end=times.end_ms),
     ]
 
 
@@ -297,7 +279,7 @@ GROUP BY item ORDER BY item.1, n DESC LIMIT 10 BY item.1
 
 
 def _dashboard_postgres(times: Times) -> list[str]:
-    _, both = _week(times, times.start_ms - 7 * _DAY)
+    _, both = _week(times, times.start_ms - 7 * DAY)
     now = f"event_time >= to_timestamp({times.start_ms / 1000})"
     compared = f"count(*) FILTER (WHERE {now}) AS n, count(*) FILTER (WHERE NOT {now}), count(DISTINCT {_PG_PERSON})"
     source = f"FROM analytics_events WHERE {both}"
@@ -309,7 +291,7 @@ def _dashboard_postgres(times: Times) -> list[str]:
         "coalesce(properties->>'element_id', properties->>'action_name')": "event_name = 'user_action'",
         "properties->>'error_message'": f"({_ERROR})",
     }  # fmt: skip
-    _, wide = _week(Times(times.end_ms + _DAY), times.start_ms - 7 * _DAY - 1_800_000)
+    _, wide = _week(Times(times.end_ms + DAY), times.start_ms - 7 * DAY - 1_800_000)
     levels = (
         "percentile_cont(ARRAY[0.5, 0.75, 0.95, 0.99]) WITHIN GROUP (ORDER BY (properties->>'metric_value')::float8)"
     )
@@ -320,5 +302,5 @@ def _dashboard_postgres(times: Times) -> list[str]:
         f"SELECT properties->>'metric_name', {now}, count(*), {levels} {source} AND event_name = 'performance_metric' "
         "GROUP BY 1, 2",
         # Its journeys (entries, exits, steps) are left out here: in PostgreSQL's favour.
-        _PG_SESSIONS.format(wide=wide, start=times.start_ms - 7 * _DAY, end=times.end_ms),
+        _PG_SESSIONS.format(wide=wide, start=times.start_ms - 7 * DAY, end=times.end_ms),
     ]

@@ -20,11 +20,15 @@ COLUMNS = (
     "device_info", "correlation_id", "sample_rate",
 )  # fmt: skip
 
-TENANTS = tuple(f"0190a0a0-0000-7000-8000-00000000000{number}" for number in range(1, 8))
+_SHARES = (60, 16, 12, 8, 4)
+TENANTS = tuple(f"0190a0a0-0000-7000-8000-00000000000{number}" for number in range(1, len(_SHARES) + 1))
 BIG_TENANT = TENANTS[0]
-_SHARES = (60, 14, 10, 7, 4, 3, 2)
-# A person's events over the month: the median product-analytics user is seen on a few days.
-_EVENTS_PER_PERSON = 120
+BIG_TENANT_SHARE = _SHARES[0] / sum(_SHARES)
+# A person's events over the month. Who comes seldom may not come at all: of 10 million events there are about 200,000
+# people.
+_EVENTS_PER_PERSON = 46
+_NOBODY = "\\N"
+_SIGNED_UP, _SIGN_IN_LATER = 0.65, 0.5
 
 _DEVICES = (
     ("desktop", "Chrome", "126.0", "Windows", "10", 1920, 1080),
@@ -39,7 +43,7 @@ _PLACES = (("en-US", "America/New_York"), ("en-GB", "Europe/London"), ("de-DE", 
 _REFERRERS = ("", "", "", "https://www.google.com/", "https://www.google.com/", "https://news.ycombinator.com/",
               "https://github.com/", "https://www.linkedin.com/feed/")  # fmt: skip
 _SECTIONS = ("/", "/home", "/pricing", "/docs", "/search", "/settings", "/settings/team", "/projects", "/billing")
-_PATHS = _SECTIONS + tuple(f"/projects/{n}" for n in range(300)) + tuple(f"/docs/chapter-{n}" for n in range(80))
+PATHS = _SECTIONS + tuple(f"/projects/{n}" for n in range(300)) + tuple(f"/docs/chapter-{n}" for n in range(80))
 _PATH_WEIGHTS = [30, 60, 12, 20, 25, 8, 5, 40, 6] + [max(1, 60 // (n + 1)) for n in range(300)] + [2] * 80
 _PATH_SUMS = tuple(accumulate(_PATH_WEIGHTS))
 _SHARE_SUMS = tuple(accumulate(_SHARES))
@@ -49,6 +53,7 @@ _PLANS = ("free", "free", "free", "pro", "pro", "enterprise")
 _ERRORS = (("TypeError", "Cannot read properties of undefined"), ("NetworkError", "Failed to fetch"),
            ("ChunkLoadError", "Loading chunk 17 failed"), ("RangeError", "Invalid time value"))  # fmt: skip
 _FEATURES = ("signup", "report_exported", "project_created", "invite_sent", "purchase", "search_performed")
+EVENT_NAMES = ("page_view", "performance_metric", "user_action", "error", *_FEATURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,20 @@ class _Person:
     plan: str
     host: str
     hash: str
+    known_from_ms: int
 
 
 class Traffic:
-    """One run's world. The same seed, size and times give the same lines."""
+    """One run's world. The same seed, size and times give the same lines.
 
-    def __init__(self, events: int, seed: int) -> None:
+    A person has a user id in all events or in none. With `linked` half of those who have one sign in for the first time
+    somewhere between the times, and what their device did before is anonymous.
+    """
+
+    def __init__(self, events: int, seed: int, start_ms: int, end_ms: int, *, linked: bool) -> None:
         self._rng = random.Random(seed)  # made-up data, not a secret
+        self._sign_ins = random.Random(seed + 1) if linked else None
+        self._times = start_ms, end_ms
         self._people = [self._population(events * share // 100, number) for number, share in enumerate(_SHARES)]
 
     def lines(self, count: int, start_ms: int, end_ms: int) -> Iterator[list[bytes]]:
@@ -88,8 +100,7 @@ class Traffic:
         rng = self._rng
         return [self._person(rng, number) for _ in range(max(20, events // _EVENTS_PER_PERSON))]
 
-    @staticmethod
-    def _person(rng: random.Random, number: int) -> _Person:
+    def _person(self, rng: random.Random, number: int) -> _Person:
         kind, browser, version, system, system_version, width, height = rng.choices(_DEVICES, _DEVICE_WEIGHTS)[0]
         language, zone = rng.choice(_PLACES)
         device = {
@@ -98,10 +109,13 @@ class Traffic:
             "screen_height": height, "viewport_width": width - rng.randrange(60),
             "viewport_height": height - rng.randrange(80, 200),
         }  # fmt: skip
-        user = _uuid4(rng) if rng.random() < 0.65 else "\\N"
+        user = _uuid4(rng) if rng.random() < _SIGNED_UP else _NOBODY
+        known_from = 0
+        if self._sign_ins is not None and self._sign_ins.random() < _SIGN_IN_LATER:
+            known_from = self._sign_ins.randrange(*self._times)
         return _Person(
             user, _uuid4(rng), orjson.dumps(device).decode(), rng.choice(_PLANS), f"app{number}.example.com",
-            f"{rng.getrandbits(128):032x}",
+            f"{rng.getrandbits(128):032x}", known_from,
         )  # fmt: skip
 
     def _session(self, out: list[tuple[int, bytes]], at: int, end_ms: int) -> None:
@@ -112,11 +126,11 @@ class Traffic:
         person = people[int(len(people) * rng.random() ** 2)]
         session = _uuid7(rng, at)
         head = f"{TENANTS[number]}\t"
-        who = f"\t{person.user}\t{person.anonymous}\t{session}\t"
+        device = f"{person.anonymous}\t{session}\t"
         referrer = rng.choice(_REFERRERS)
         source = referrer or "\\N"
         for page in range(1 if rng.random() < 0.3 else 1 + int(rng.expovariate(0.25))):
-            [path] = rng.choices(_PATHS, cum_weights=_PATH_SUMS)
+            [path] = rng.choices(PATHS, cum_weights=_PATH_SUMS)
             url = f"https://{person.host}{path}"
             if path == "/search":
                 url += f"?q=word{rng.randrange(5000)}"
@@ -125,6 +139,7 @@ class Traffic:
             for name, category, properties in self._page(path, person.plan):
                 if at < end_ms:
                     event_id = _uuid7(rng, at)
+                    who = f"\t{person.user if at >= person.known_from_ms else _NOBODY}\t{device}"
                     moment, received = _text(at), _text(at + int(rng.expovariate(1 / 1500)) + 20)
                     line = (
                         f"{head}{event_id}{who}{name}\t{category}\t{properties}\t{moment}\t\\N\t{received}\t0\t{moment}\t"
