@@ -39,6 +39,10 @@ async def answer_sampled_or_not(
 
 
 async def _meets_sampled(asker: Asker, tenant_id: str, events: Events, binder: Binder) -> bool:
-    # An index on the rate answers without reading events.
-    sampled = Events(events.start, events.end, [*events.where, "sample_rate < 1"])
-    return bool(await asker.fetch(Statement(tenant_id, "sampled", Select(["1"], sampled, limit=1), binder)))
+    # An index on the rate answers without reading events. Conditions wait until there is something to tell apart: who
+    # is in a cohort, for one, would be found out here a second time.
+    for where in ([], events.where) if events.where else ([],):
+        sampled = Events(events.start, events.end, [*where, "sample_rate < 1"])
+        if not await asker.fetch(Statement(tenant_id, "sampled", Select(["1"], sampled, limit=1), binder)):
+            return False
+    return True

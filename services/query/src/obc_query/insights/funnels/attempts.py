@@ -179,7 +179,7 @@ class _Fold:
 
     def _exclusions(self) -> list[str]:
         """For every step but the last: how many events up to here, this one included, are excluded behind it."""
-        columns = [f"{self.known.all_of('events', 'excluded')} AS all_excluded"]
+        columns = [f"{self.known.excluded('events')} AS all_excluded"]
         names = range(1, self.steps)
         for step in names:
             bits = sum(2**place for place in excluded_steps(self.question.exclusions, step))

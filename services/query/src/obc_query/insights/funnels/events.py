@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from obc_query.fields import Field
 from obc_query.insights.breakdown import label_expression
 from obc_query.insights.filter_tree import any_of, filter_condition, selector_condition
-from obc_query.insights.funnels.question import FunnelQuestion
+from obc_query.insights.funnels.question import CODES, FunnelQuestion
 from obc_query.questions.expressions import EVENT_MS, WEIGHT
 from obc_query.questions.sessions import GAP_MS
 from obc_query.statement import Binder, Events, Select
 
-STEP_BITS = 5
-_STEPS = 2**STEP_BITS
+_STEPS = CODES
+STEP_BITS = _STEPS.bit_length() - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,12 @@ class Layout:
         fields: `code`; `tie`, its id; `mask`, a bit for every step that it matches; `excluded`, a bit for every
             exclusion; `held`, a hash of the values held constant; `weight`; `label`, the value of the breakdown. A code
             alone is a number, several fields are a tuple, which is sorted by its first ones.
+        first_excluded: where an excluded event is none of the steps, and there is room, its exclusions are in its code:
+            this and the bits together are in place of the step. 0 = they are a field.
     """
 
     fields: tuple[str, ...]
+    first_excluded: int = 0
 
     def of(self, event: str, field: str) -> str:
         """A field of an event."""
@@ -42,6 +45,13 @@ class Layout:
         """A field of every event of an array, as an array."""
         return events if len(self.fields) == 1 else f"tupleElement({events}, {self.fields.index(field) + 1})"
 
+    def excluded(self, events: str) -> str:
+        """The exclusions that each event of an array matches, as an array of bits."""
+        if not self.first_excluded:
+            return self.all_of(events, "excluded")
+        step, codes = f"bitAnd(code, {_STEPS - 1})", self.all_of(events, "code")
+        return f"arrayMap(code -> toUInt32(greatest(toInt64({step}) - {self.first_excluded}, 0)), {codes})"
+
     def has(self, field: str) -> bool:
         """Whether the field is there."""
         return field in self.fields
@@ -49,19 +59,21 @@ class Layout:
 
 def layout(question: FunnelQuestion, *, sampled: bool, held_first: bool) -> Layout:
     """What a question has to know of each event; with `held_first` events are sorted by what is held constant."""
+    in_code = needs_exclusions(question) and question.exclusions_apart
+    first_excluded = len(question.steps) if in_code else 0
     wanted = {
         "mask": not question.one_step_each,
-        "excluded": needs_exclusions(question),
+        "excluded": needs_exclusions(question) and not in_code,
         "held": bool(question.held_constant),
         "weight": sampled,
         "label": question.breakdown is not None,
     }
     beside = tuple(field for field, is_wanted in wanted.items() if is_wanted)
     if not beside:
-        return Layout(("code",))
+        return Layout(("code",), first_excluded)
     if held_first and "held" in beside:
-        return Layout(("held", "code", "tie", *(field for field in beside if field != "held")))
-    return Layout(("code", "tie", *beside))
+        return Layout(("held", "code", "tie", *(field for field in beside if field != "held")), first_excluded)
+    return Layout(("code", "tie", *beside), first_excluded)
 
 
 def needs_exclusions(question: FunnelQuestion) -> bool:
@@ -73,7 +85,7 @@ def units(question: FunnelQuestion, known: Layout, binder: Binder) -> Select:
     """Rows: `events`, the sorted events of each person or session who has some."""
     sessions = question.counting == "sessions"
     only_steps = not sessions and question.order != "strict" and not needs_exclusions(question)
-    element = [_field(question, field, binder, only_steps=only_steps) for field in known.fields]
+    element = [_field(question, known, field, binder, only_steps=only_steps) for field in known.fields]
     fields = ", ".join(element)
     gathered = f"groupArray({fields})" if len(element) == 1 else f"groupArray(({fields}))"
     where = ["session_id != ''" if sessions else "person != ''"]
@@ -120,9 +132,9 @@ def _all_hold(conditions: Sequence[str]) -> str:
     return " AND ".join(f"({condition})" for condition in conditions if condition != "true") or "true"
 
 
-def _field(question: FunnelQuestion, field: str, binder: Binder, *, only_steps: bool) -> str:
+def _field(question: FunnelQuestion, known: Layout, field: str, binder: Binder, *, only_steps: bool) -> str:
     if field == "code":
-        return f"{EVENT_MS} * {_STEPS} + {_first_step(question, binder, only_steps=only_steps)}"
+        return f"{EVENT_MS} * {_STEPS} + {_first_step(question, known, binder, only_steps=only_steps)}"
     if field == "tie":
         return "toUInt128(event_id)"
     if field == "mask":
@@ -131,7 +143,7 @@ def _field(question: FunnelQuestion, field: str, binder: Binder, *, only_steps: 
             mask if only_steps or question.filter is None else f"if({_shared(question, binder)}, {mask}, toUInt32(0))"
         )
     if field == "excluded":
-        return _bits([selector_condition(exclusion.event, binder) for exclusion in question.exclusions])
+        return _excluded(question, binder)
     if field == "held":
         return f"sipHash128({', '.join(_typed_value(field) for field in question.held_constant)})"
     if field == "weight":
@@ -140,13 +152,19 @@ def _field(question: FunnelQuestion, field: str, binder: Binder, *, only_steps: 
     return label_expression(question.breakdown.field)
 
 
-def _first_step(question: FunnelQuestion, binder: Binder, *, only_steps: bool) -> str:
+def _excluded(question: FunnelQuestion, binder: Binder) -> str:
+    return _bits([selector_condition(exclusion.event, binder) for exclusion in question.exclusions])
+
+
+def _first_step(question: FunnelQuestion, known: Layout, binder: Binder, *, only_steps: bool) -> str:
     """The first step that an event matches. Where there are only events of steps the last need not be looked for."""
     looked_for = question.steps[:-1] if only_steps else question.steps
     cases = [f"{selector_condition(step, binder)}, {place}" for place, step in enumerate(looked_for)]
+    none = f"{len(looked_for)} + {_excluded(question, binder)}" if known.first_excluded else f"{len(looked_for)}"
     if question.filter is not None and not only_steps:
-        cases.insert(0, f"NOT ({_shared(question, binder)}), {len(looked_for)}")
-    return f"multiIf({', '.join(cases)}, {len(looked_for)})"
+        # Exclusions are of events that the filter does not mean, too.
+        cases.insert(0, f"NOT ({_shared(question, binder)}), {none}")
+    return f"multiIf({', '.join(cases)}, {none})"
 
 
 def _bits(conditions: Sequence[str]) -> str:
@@ -174,4 +192,6 @@ def _cut(known: Layout) -> str:
 def _is_of_use(question: FunnelQuestion, known: Layout) -> str:
     step = f"bitAnd({known.of('event', 'code')}, {_STEPS - 1})"
     matches = f"{step} < {len(question.steps)}"
+    if known.first_excluded:
+        return f"{step} != {len(question.steps)}"
     return f"{matches} OR {known.of('event', 'excluded')} != 0" if known.has("excluded") else matches

@@ -23,6 +23,8 @@ MIN_STEPS, MAX_STEPS = 2, 20
 MAX_EXCLUSIONS = 10
 MAX_HELD = 3
 MAX_BARS = 100
+CODES = 32
+"""Kinds of events that are told apart at little cost: the steps, what is none, and combinations of exclusions."""
 GRACE_MS = 2_000
 _DAY_MS = 24 * 3_600_000
 _DEFAULT_VALUES, _MAX_VALUES = 25, 200
@@ -93,6 +95,13 @@ class FunnelQuestion:
         """Whether no event can match two steps: the steps have names, and no two the same."""
         names = [set(step.names) for step in self.steps]
         return all(names) and not any(one & other for one, other in combinations(names, 2))
+
+    @property
+    def exclusions_apart(self) -> bool:
+        """Whether no excluded event can be a step, and there are few kinds of them: they have names of their own."""
+        steps = {name for step in self.steps for name in step.names}
+        own = all(one.event.names and steps.isdisjoint(one.event.names) for one in self.exclusions)
+        return own and self.one_step_each and len(self.steps) + 2 ** len(self.exclusions) <= CODES
 
 
 def read(request: funnels_pb2.QueryFunnelsRequest, now_ms: int) -> FunnelQuestion:

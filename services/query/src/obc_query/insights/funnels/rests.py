@@ -142,7 +142,7 @@ class Chains:
 
     def _exclusions(self) -> list[str]:
         """For every step but the last: how many events up to here, this one included, must not be behind it."""
-        columns = [f"arrayPushBack({self.known.all_of('events', 'excluded')}, 0) AS excludeds"]
+        columns = [f"arrayPushBack({self.known.excluded('events')}, 0) AS excludeds"]
         for step in range(self.steps - 1):
             bits = sum(2**place for place in excluded_steps(self.question.exclusions, step + 1))
             columns += [
