@@ -262,6 +262,6 @@ def test_every_statement_of_paths_carries_the_tenant(
     } | ({place: event} if place else {})
     question = PATHS.read(json_format.ParseDict(body, paths_pb2.QueryPathsRequest()), SPAN.end_ms)
     assert_tenant(paths.names(TENANT, question))
-    for elements in (Numbers(names), Tuples()):
+    for elements in (Numbers(names, with_ids=False), Numbers(names, with_ids=True), Tuples()):
         for told in (None, [(number, name) for number, name in enumerate(names)]):
             assert_tenant(paths.ways(TENANT, question, elements, told, sampled=sampled))

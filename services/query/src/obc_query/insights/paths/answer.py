@@ -10,7 +10,7 @@ from obc_query.insights.paths import statements
 from obc_query.insights.paths.elements import Elements, Numbers, Tuples
 from obc_query.insights.paths.own_paths import is_somebodys, step_events
 from obc_query.insights.paths.question import PathsQuestion
-from obc_query.insights.paths.statements import DROPS_OFF, GOES_ON
+from obc_query.insights.paths.statements import DOUBT, DROPS_OFF, GOES_ON
 from obc_query.questions.expressions import OTHER
 from obc_query.questions.sampling import answer_sampled_or_not
 from obc_query.statement import Binder
@@ -52,15 +52,23 @@ class _Counts:
     medians: dict[tuple[Place, Place], float] = field(default_factory=dict)
 
 
+class _InDoubt(Exception):
+    """Steps of one millisecond have an order that only their ids tell."""
+
+
 async def answer(asker: Asker, tenant_id: str, question: PathsQuestion, now_ms: int) -> paths_pb2.QueryPathsResponse:
     """Asks the engine. Raises what the engine raises."""
     binder = Binder()
     events = step_events(question, binder, is_somebodys(question))
     names = [str(name) for (name,) in await asker.fetch(statements.names(tenant_id, question))]
-    elements: Elements = Numbers(names) if len(names) <= statements.MOST_NAMES else Tuples()
 
     async def ask(sampled: bool) -> paths_pb2.QueryPathsResponse:
-        return await _ways(asker, tenant_id, question, elements, sampled=sampled)
+        if len(names) > statements.MOST_NAMES:
+            return await _ways(asker, tenant_id, question, Tuples(), sampled=sampled)
+        try:
+            return await _ways(asker, tenant_id, question, Numbers(names, with_ids=False), sampled=sampled)
+        except _InDoubt:
+            return await _ways(asker, tenant_id, question, Numbers(names, with_ids=True), sampled=sampled)
 
     if not names:
         return paths_pb2.QueryPathsResponse(from_ms=question.span.start_ms, to_ms=question.span.end_ms)
@@ -74,6 +82,8 @@ async def _ways(
 ) -> paths_pb2.QueryPathsResponse:
     async def fetch(told: Sequence[Place] | None) -> list[Move]:
         rows = await asker.fetch(statements.ways(tenant_id, question, elements, told, sampled=sampled))
+        if any(row[1] == DOUBT for row in rows):
+            raise _InDoubt
         return [
             Move(
                 (edge + 1 if edge < 0 else edge, elements.text(node)),

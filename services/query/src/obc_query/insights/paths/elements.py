@@ -24,13 +24,16 @@ _PLACES, _FIRST_PLACE = 64, -16
 class Numbers:
     """An event as time, name and whether step 0 is looked for among them, in one number; 0 = no name, which is no step.
 
-    Ids have no room there. They decide among events of one millisecond only, and are looked at where there are some.
+    Ids have no room there. They decide among events of one millisecond only. To gather them costs as much as everything
+    else together, so that is left out at first, and done where a path is found that has such events.
 
     Attributes:
         names: all names there are, sorted.
+        with_ids: whether ids are gathered.
     """
 
     names: Sequence[str]
+    with_ids: bool
 
     def columns(self, question: PathsQuestion, step: str, anchor: str, binder: Binder) -> list[str]:
         """Columns that gather the events of a group, told which are steps and which may be step 0."""
@@ -42,7 +45,7 @@ class Numbers:
             low.append(f"toUInt64({anchor})")
         origin = binder.bind(question.read_span.start_ms, "Int64")
         event = f"bitShiftLeft(toUInt64({EVENT_MS} - {origin}), {_TIME_AT}) + {' + '.join(low)}"
-        return [f"groupArray({event}) AS gathered", f"groupArray({_ID}) AS ids"]
+        return [f"groupArray({event}) AS gathered", *([f"groupArray({_ID}) AS ids"] if self.with_ids else [])]
 
     @property
     def no_name(self) -> str:
@@ -50,13 +53,21 @@ class Numbers:
         return "toUInt32(0)"
 
     def in_order(self) -> str:
-        """The gathered events by time, then by id."""
-        tied = (
-            f"arrayExists((event, next) -> event != next AND {self.ms('event')} = {self.ms('next')}, "
-            "arrayPopBack(ordered), arrayPopFront(ordered))"
-        )
+        """The gathered events by time, then by id where there are ids."""
+        if not self.with_ids:
+            return "arraySort(gathered)"
         by_id = f"arrayMap(pair -> pair.1, arraySort(pair -> ({self.ms('pair.1')}, pair.2), arrayZip(gathered, ids)))"
-        return f"if({tied}, {by_id}, arraySort(gathered) AS ordered)"
+        return f"if({self._has_ties('ordered')}, {by_id}, arraySort(gathered) AS ordered)"
+
+    def is_in_doubt(self, steps: str) -> str | None:
+        """The condition that ids would tell what the order of steps is; None = they are known."""
+        return None if self.with_ids else self._has_ties(steps)
+
+    def _has_ties(self, events: str) -> str:
+        return (
+            f"arrayExists((event, next) -> event != next AND {self.ms('event')} = {self.ms('next')}, "
+            f"arrayPopBack({events}), arrayPopFront({events}))"
+        )
 
     def ms(self, event: str) -> str:
         """Its time, in milliseconds since the start of what is read."""
@@ -107,6 +118,10 @@ class Tuples:
     def in_order(self) -> str:
         """The gathered events by time, then by id."""
         return "arraySort(gathered)"
+
+    def is_in_doubt(self, steps: str) -> str | None:
+        """Never."""
+        return None
 
     def ms(self, event: str) -> str:
         """Its time, in milliseconds since the start of what is read."""

@@ -33,7 +33,10 @@ def weight_column(*, sampled: bool) -> list[str]:
 
 
 def paths_select(question: PathsQuestion, elements: Elements, binder: Binder, *, sampled: bool) -> Select:
-    """One row per path: `steps`, cut and collapsed, the index `zero` of step 0 among them, and `weight`."""
+    """One row per path: `steps`, cut and collapsed, the index `zero` of step 0 among them, and `weight`.
+
+    And `in_doubt` where the elements cannot say what the order of the steps is.
+    """
     place = None if question.anchor is None else question.anchor.place
     steps, zero = "chosen", "1"
     if place == "start":
@@ -48,7 +51,12 @@ def paths_select(question: PathsQuestion, elements: Elements, binder: Binder, *,
         if place == "around":
             zero = f"length({_collapsed('arraySlice(chosen, 1, found)', elements)})"
     return Select(
-        columns=[f"{steps} AS steps", f"toInt64({zero}) AS zero", *weight_column(sampled=sampled)],
+        columns=[
+            f"{steps} AS steps",
+            f"toInt64({zero}) AS zero",
+            *weight_column(sampled=sampled),
+            *([] if (in_doubt := elements.is_in_doubt("chosen")) is None else [f"{in_doubt} AS in_doubt"]),
+        ],
         source=_chosen(question, elements, binder, sampled=sampled),
         where=["notEmpty(chosen)" if place is None else "found != 0"],
     )

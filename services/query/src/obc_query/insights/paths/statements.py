@@ -11,7 +11,7 @@ MOST_NAMES = 2_000
 """Names that are carried as numbers."""
 MOST_ROWS = 5_000
 """Edges (drop-offs) of a step that are read to find out which are told."""
-GOES_ON, DROPS_OFF, GOES_ON_UNTOLD = 0, 1, 2
+GOES_ON, DROPS_OFF, GOES_ON_UNTOLD, DOUBT = 0, 1, 2, 3
 
 
 def names(tenant_id: str, question: PathsQuestion) -> Statement:
@@ -40,8 +40,9 @@ def ways(
     Edges from step 0 on have the number of their earlier node, which is the node; its neighbour is the later one.
     Edges before step 0 have negative numbers, also that of their earlier node; but the node is the later one and its
     neighbour the earlier. What happens is GOES_ON, DROPS_OFF (there is no neighbour) or GOES_ON_UNTOLD (it is beyond
-    the steps that are told). Most paths first, then by the names of source and target; at most MOST_ROWS of each edge
-    and kind, unless they are few because `told` says which names are apart.
+    the steps that are told); a row of DOUBT says that the elements have to be carried with their ids. Most paths
+    first, then by the names of source and target; at most MOST_ROWS of each edge and kind, unless they are few because
+    `told` says which names are apart.
 
     Args:
         tenant_id: whose.
@@ -52,7 +53,11 @@ def ways(
     """
     binder = Binder()
     by_path = paths_select(question, elements, binder, sampled=sampled)
-    moves = Select([f"arrayJoin({_moves(question, elements)}) AS move", *weight_column(sampled=sampled)], by_path)
+    all_moves = _moves(question, elements)
+    if elements.is_in_doubt("chosen") is not None:
+        doubt = f"(toInt8(0), {DOUBT}, {elements.no_name}, {elements.no_name}, toUInt64(0))"
+        all_moves = f"if(in_doubt, [{doubt}], {all_moves})"
+    moves = Select([f"arrayJoin({all_moves}) AS move", *weight_column(sampled=sampled)], by_path)
     node, neighbour = "move.3", "move.4"
     if told is not None:
         node = elements.label("if(edge < 0, edge + 1, edge)", node, told, binder)
