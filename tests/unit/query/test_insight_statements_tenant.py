@@ -39,6 +39,7 @@ from obc_query.insights.stickiness import STICKINESS
 from obc_query.insights.stickiness.answer import statement as stickiness_statement
 from obc_query.insights.trends import TRENDS
 from obc_query.insights.trends.answer import top_statement
+from obc_query.insights.trends.one_pass import fits_one_pass, one_pass
 from obc_query.insights.trends.question import MEASURES, PROPERTY_MEASURES
 from obc_query.insights.trends.statements import plans
 from obc_query.statement import Binder, Select, Statement
@@ -89,6 +90,9 @@ def test_every_statement_of_trends_carries_the_tenant(
         )
         question = TRENDS.read(asked, SPAN.end_ms)
         assert_tenant(top_statement(TENANT, question, sampled=sampled))
+        alone = replace(question, series=question.series[:1], previous=None, cumulative=False)
+        if fits_one_pass(alone):
+            assert_tenant(one_pass(TENANT, alone).statement)
         for top in (None, TopValues(question.breakdowns, tuple((value, key) for value in values), True)):
             for period in question.periods:
                 for plan in plans(TENANT, question, period, top, sampled=sampled):

@@ -11,6 +11,7 @@ from obc_query.codec import metric_points
 from obc_query.insights.breakdown import Labels, TopValues, read_top_values, top_values_statement
 from obc_query.insights.filter_tree import matching_events
 from obc_query.insights.trends.lines import Line, computed_line, measured_line, rolling
+from obc_query.insights.trends.one_pass import fits_one_pass, one_pass, shown_values
 from obc_query.insights.trends.question import Period, TrendsQuestion
 from obc_query.insights.trends.statements import Measured, Plan, plans
 from obc_query.questions.expressions import EVENT_MS, weight
@@ -82,6 +83,8 @@ def _events(question: TrendsQuestion, binder: Binder) -> Events:
 async def _measure(
     asker: Asker, tenant_id: str, question: TrendsQuestion, now_ms: int, *, sampled: bool
 ) -> _Measurement:
+    if not sampled and fits_one_pass(question):
+        return await _measure_at_once(asker, tenant_id, question, now_ms)
     top: TopValues | None = None
     shown: Sequence[tuple[int, Labels]] = [(0, ())]
     if question.breakdowns:
@@ -101,6 +104,14 @@ async def _measure(
             found |= _lines(plan, plan.read(next(rows_of)), period, shown, now_ms)
         lines.append(found)
     return _Measurement(shown, lines)
+
+
+async def _measure_at_once(asker: Asker, tenant_id: str, question: TrendsQuestion, now_ms: int) -> _Measurement:
+    plan = one_pass(tenant_id, question)
+    rows = await asker.fetch(plan.statement)
+    shown = shown_values(question, rows)
+    _check_size(question, len(shown))
+    return _Measurement(shown, [_lines(plan, plan.read(rows), period, shown, now_ms) for period in question.periods])
 
 
 def _lines(

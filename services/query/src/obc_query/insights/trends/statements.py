@@ -111,11 +111,7 @@ def _events_plan(
     sampled: bool,
 ) -> Plan:
     binder = Binder()
-    measures: dict[int, Measure] = {}
-    for place, one in series.items():
-        # A single series is all that the statement reads.
-        test = "true" if len(series) == 1 else selector_condition(one.event, binder)
-        measures[place] = measure_events(one, [] if test == "true" else [test], sampled=sampled)
+    measures = event_measures(series, binder, sampled=sampled)
     source = matching_events(period.span, [one.event for one in series.values()], question.filter, binder)
     select = grouped(
         source,
@@ -126,6 +122,16 @@ def _events_plan(
     )
     statement = Statement(tenant_id, "trends_events", select, binder)
     return Plan(statement, measures, question.cumulative, period.buckets)
+
+
+def event_measures(series: Mapping[int, Series], binder: Binder, *, sampled: bool) -> dict[int, Measure]:
+    """How series are measured of the events that at least one of them means."""
+    measures: dict[int, Measure] = {}
+    for place, one in series.items():
+        # A single series is all that the statement reads.
+        test = "true" if len(series) == 1 else selector_condition(one.event, binder)
+        measures[place] = measure_events(one, [] if test == "true" else [test], sampled=sampled)
+    return measures
 
 
 def _sessions_plan(
