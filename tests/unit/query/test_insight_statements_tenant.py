@@ -241,7 +241,8 @@ def test_every_statement_of_funnels_carries_the_tenant(
         funnels_pb2.QueryFunnelsRequest(),
     )
     question = FUNNELS.read(asked, SPAN.end_ms)
-    assert_tenant(funnel_statement(TENANT, question, sampled=sampled))
+    for with_ids in (False, True):
+        assert_tenant(funnel_statement(TENANT, question, sampled=sampled, with_ids=with_ids))
     binder = Binder()
     assert_tenant(Statement(TENANT, "sampled", Select(["1"], meets_steps(question, binder)), binder))
 

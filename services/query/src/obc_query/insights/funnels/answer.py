@@ -7,7 +7,7 @@ from obc_query.asker import Asker
 from obc_query.engine import Row
 from obc_query.insights.funnels.events import meets_steps
 from obc_query.insights.funnels.question import FunnelQuestion
-from obc_query.insights.funnels.statements import funnel_statement
+from obc_query.insights.funnels.statements import funnel_statement, needs_ids
 from obc_query.questions.sampling import answer_sampled_or_not
 from obc_query.statement import Binder
 
@@ -19,7 +19,11 @@ async def answer(
     binder = Binder()
 
     async def ask(sampled: bool) -> Sequence[Row]:
-        return await asker.fetch(funnel_statement(tenant_id, question, sampled=sampled))
+        if needs_ids(question, sampled=sampled):
+            rows = await asker.fetch(funnel_statement(tenant_id, question, sampled=sampled, with_ids=False))
+            if not any(row[-1] for row in rows):
+                return rows
+        return await asker.fetch(funnel_statement(tenant_id, question, sampled=sampled, with_ids=True))
 
     rows, sampled = await answer_sampled_or_not(asker, tenant_id, meets_steps(question, binder), binder, ask)
     response = funnels_pb2.QueryFunnelsResponse(

@@ -9,21 +9,26 @@ events.
 from dataclasses import dataclass
 
 from obc_query.insights.filter_tree import Selector
-from obc_query.insights.funnels.events import Layout, layout, milliseconds, needs_exclusions, units
+from obc_query.insights.funnels.events import units
+from obc_query.insights.funnels.layout import Layout, layout, milliseconds, needs_exclusions
 from obc_query.insights.funnels.question import GRACE_MS, FunnelQuestion, excluded_steps
 from obc_query.questions.expressions import NONE
 from obc_query.statement import Binder, Select
 
 
-def attempts_one_by_one(question: FunnelQuestion, binder: Binder, *, sampled: bool) -> Select:
-    """Rows: `times` (of the steps taken, milliseconds), `weight`, `label`; one for every attempt that counts."""
-    known = layout(question, sampled=sampled, held_first=False)
+def attempts_one_by_one(question: FunnelQuestion, binder: Binder, *, sampled: bool, with_ids: bool) -> Select:
+    """Rows: `times` (of the steps taken, milliseconds), `weight`, `label`; one for every attempt that counts.
+
+    And `in_doubt` where it would take ids.
+    """
+    known = layout(question, sampled=sampled, held_first=False, with_ids=with_ids)
+    doubt = known.in_doubt
     fold = _Fold(question, known, binder)
-    arrays = Select(fold.arrays(), units(question, known, binder))
-    described = Select([f"{fold.described()} AS described"], arrays)
-    entering = Select(["described", f"{fold.entries()} AS entries"], described)
-    found = Select([f"arrayJoin({fold.attempts()}) AS attempt"], entering, where=["notEmpty(entries)"])
-    return Select([f"{fold.times()} AS times", f"{fold.weight()} AS weight", f"{fold.label()} AS label"], found)
+    arrays = Select([*fold.arrays(), *doubt], units(question, known, binder))
+    described = Select([f"{fold.described()} AS described", *doubt], arrays)
+    entering = Select(["described", f"{fold.entries()} AS entries", *doubt], described)
+    found = Select([f"arrayJoin({fold.attempts()}) AS attempt", *doubt], entering, where=["notEmpty(entries)"])
+    return Select([f"{fold.times()} AS times", f"{fold.weight()} AS weight", f"{fold.label()} AS label", *doubt], found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
 
 from collections.abc import Sequence
 
-from obc_query.insights.funnels.events import STEP_BITS, layout, milliseconds, needs_exclusions, units
+from obc_query.insights.funnels.events import units
+from obc_query.insights.funnels.layout import STEP_BITS, layout, milliseconds, needs_exclusions
 from obc_query.insights.funnels.question import FunnelQuestion
 from obc_query.insights.funnels.rests import Chains
 from obc_query.questions.expressions import NONE
@@ -21,9 +22,12 @@ def can_chain(question: FunnelQuestion) -> bool:
     return question.order == "ordered" and not question.held_constant
 
 
-def best_chains(question: FunnelQuestion, binder: Binder, *, sampled: bool) -> Select:
-    """Rows: `times` (of the steps taken, milliseconds), `weight`, `label`; one for each who enters."""
-    known = layout(question, sampled=sampled, held_first=question.order != "strict")
+def best_chains(question: FunnelQuestion, binder: Binder, *, sampled: bool, with_ids: bool) -> Select:
+    """Rows: `times` (of the steps taken, milliseconds), `weight`, `label`; one for each who enters.
+
+    And `in_doubt` where it would take ids.
+    """
+    known = layout(question, sampled=sampled, held_first=question.order != "strict", with_ids=with_ids)
     best = _Best(Chains(question, known), binder)
     arrays = Select(best.event_columns(), units(question, known, binder))
     entries = Select([f"{best.entries()} AS found", *best.carried], arrays)
@@ -38,7 +42,8 @@ def best_chains(question: FunnelQuestion, binder: Binder, *, sampled: bool) -> S
         entries,
         where=["notEmpty(found)"],
     )
-    return Select([f"{best.times()} AS times", f"{best.weight()} AS weight", f"{best.label()} AS label"], deep)
+    columns = [f"{best.times()} AS times", f"{best.weight()} AS weight", f"{best.label()} AS label", *known.in_doubt]
+    return Select(columns, deep)
 
 
 class _Best:
@@ -52,8 +57,9 @@ class _Best:
 
     @property
     def carried(self) -> list[str]:
-        """Arrays that are needed in the end."""
+        """What is needed in the end."""
         names = [f"{name}s" for name in ("weight", "label") if self._chains.known.has(name)]
+        names += self._chains.known.in_doubt
         return ["codes", "ties", *names] if self._chains.held else names
 
     def event_columns(self) -> list[str]:
@@ -63,6 +69,7 @@ class _Best:
         for name in ("tie", "weight", "label"):
             if f"{name}s" in self.carried:
                 columns.append(f"{known.all_of('events', name)} AS {name}s")
+        columns += known.in_doubt
         return columns + (self._chains.first_of_each() if self._any_order else self._chains.rests())
 
     def entries(self) -> str:

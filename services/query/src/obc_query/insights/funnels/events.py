@@ -1,88 +1,23 @@
 """The events of a funnel: an array for every person or session, in order.
 
-An event's place is one number, its code: the time in milliseconds times 32, plus the first step that it matches (0 for
-the first, the number of steps for none). Codes have the order that the contract wants: by time, events of one moment by
-step. Most funnels need nothing else, and arrays of numbers are several times cheaper to gather and sort than arrays of
-tuples. What two events of one code have not in common (what they match beyond the first step, values, weights) is
-carried beside it, and then the ids decide their order.
+Most are numbers. What two events of one code have not in common (what they match beyond the first step, values,
+weights) is carried beside it, and then the ids decide their order: they are asked for where that happens.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from obc_query.fields import Field
 from obc_query.insights.breakdown import label_expression
 from obc_query.insights.filter_tree import any_of, filter_condition, selector_condition
+from obc_query.insights.funnels.layout import Layout, milliseconds, needs_exclusions
 from obc_query.insights.funnels.question import CODES, FunnelQuestion
 from obc_query.questions.expressions import EVENT_MS, WEIGHT
 from obc_query.questions.sessions import GAP_MS
 from obc_query.statement import Binder, Events, Select
 
-_STEPS = CODES
-STEP_BITS = _STEPS.bit_length() - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What is known of an event.
-
-    Attributes:
-        fields: `code`; `tie`, its id; `mask`, a bit for every step that it matches; `excluded`, a bit for every
-            exclusion; `held`, a hash of the values held constant; `weight`; `label`, the value of the breakdown. A code
-            alone is a number, several fields are a tuple, which is sorted by its first ones.
-        first_excluded: where an excluded event is none of the steps, and there is room, its exclusions are in its code:
-            this and the bits together are in place of the step. 0 = they are a field.
-    """
-
-    fields: tuple[str, ...]
-    first_excluded: int = 0
-
-    def of(self, event: str, field: str) -> str:
-        """A field of an event."""
-        return event if len(self.fields) == 1 else f"{event}.{self.fields.index(field) + 1}"
-
-    def all_of(self, events: str, field: str) -> str:
-        """A field of every event of an array, as an array."""
-        return events if len(self.fields) == 1 else f"tupleElement({events}, {self.fields.index(field) + 1})"
-
-    def excluded(self, events: str) -> str:
-        """The exclusions that each event of an array matches, as an array of bits."""
-        if not self.first_excluded:
-            return self.all_of(events, "excluded")
-        step, codes = f"bitAnd(code, {_STEPS - 1})", self.all_of(events, "code")
-        return f"arrayMap(code -> toUInt32(greatest(toInt64({step}) - {self.first_excluded}, 0)), {codes})"
-
-    def has(self, field: str) -> bool:
-        """Whether the field is there."""
-        return field in self.fields
-
-
-def layout(question: FunnelQuestion, *, sampled: bool, held_first: bool) -> Layout:
-    """What a question has to know of each event; with `held_first` events are sorted by what is held constant."""
-    in_code = needs_exclusions(question) and question.exclusions_apart
-    first_excluded = len(question.steps) if in_code else 0
-    wanted = {
-        "mask": not question.one_step_each,
-        "excluded": needs_exclusions(question) and not in_code,
-        "held": bool(question.held_constant),
-        "weight": sampled,
-        "label": question.breakdown is not None,
-    }
-    beside = tuple(field for field, is_wanted in wanted.items() if is_wanted)
-    if not beside:
-        return Layout(("code",), first_excluded)
-    if held_first and "held" in beside:
-        return Layout(("held", "code", "tie", *(field for field in beside if field != "held")), first_excluded)
-    return Layout(("code", "tie", *beside), first_excluded)
-
-
-def needs_exclusions(question: FunnelQuestion) -> bool:
-    """Nothing at all is between the steps of a strict funnel."""
-    return bool(question.exclusions) and question.order != "strict"
-
 
 def units(question: FunnelQuestion, known: Layout, binder: Binder) -> Select:
-    """Rows: `events`, the sorted events of each person or session who has some."""
+    """Rows: `events`, the sorted events of each person or session who has some; `in_doubt` where ids are missing."""
     sessions = question.counting == "sessions"
     only_steps = not sessions and question.order != "strict" and not needs_exclusions(question)
     element = [_field(question, known, field, binder, only_steps=only_steps) for field in known.fields]
@@ -93,13 +28,13 @@ def units(question: FunnelQuestion, known: Layout, binder: Binder) -> Select:
         where.append(_steps_or_exclusions(question, binder))
     source = Events(binder.moment(question.events_span.start_ms), binder.moment(question.events_span.end_ms), where)
     if not sessions:
-        return Select([f"arraySort({gathered}) AS events"], source, group_by=["person"])
+        return Select([f"arraySort({gathered}) AS events", *_in_doubt(question, known)], source, group_by=["person"])
     by_session = Select(
         [f"arraySort(event -> {known.of('event', 'code')}, {gathered}) AS all_events"], source, group_by=["session_id"]
     )
     pieces = Select([f"arrayJoin({_cut(known)}) AS piece"], by_session)
     kept = "piece" if question.order == "strict" else f"arrayFilter(event -> {_is_of_use(question, known)}, piece)"
-    return Select([f"arraySort({kept}) AS events"], pieces)
+    return Select([f"arraySort({kept}) AS events", *_in_doubt(question, known)], pieces)
 
 
 def meets_steps(question: FunnelQuestion, binder: Binder) -> Events:
@@ -111,9 +46,13 @@ def meets_steps(question: FunnelQuestion, binder: Binder) -> Events:
     )
 
 
-def milliseconds(code: str) -> str:
-    """The time of a code."""
-    return f"bitShiftRight({code}, {STEP_BITS})"
+def _in_doubt(question: FunnelQuestion, known: Layout) -> list[str]:
+    """Whether events of one code differ. The order of those that are no steps is of no account."""
+    if not known.in_doubt:
+        return []
+    code, following = known.of("event", "code"), known.of("next", "code")
+    tied = f"{code} = {following} AND event != next AND bitAnd({code}, {CODES - 1}) < {len(question.steps)}"
+    return [f"arrayExists((event, next) -> {tied}, arrayPopBack(events), arrayPopFront(events)) AS in_doubt"]
 
 
 def _steps_or_exclusions(question: FunnelQuestion, binder: Binder) -> str:
@@ -134,7 +73,7 @@ def _all_hold(conditions: Sequence[str]) -> str:
 
 def _field(question: FunnelQuestion, known: Layout, field: str, binder: Binder, *, only_steps: bool) -> str:
     if field == "code":
-        return f"{EVENT_MS} * {_STEPS} + {_first_step(question, known, binder, only_steps=only_steps)}"
+        return f"{EVENT_MS} * {CODES} + {_first_step(question, known, binder, only_steps=only_steps)}"
     if field == "tie":
         return "toUInt128(event_id)"
     if field == "mask":
@@ -190,7 +129,7 @@ def _cut(known: Layout) -> str:
 
 
 def _is_of_use(question: FunnelQuestion, known: Layout) -> str:
-    step = f"bitAnd({known.of('event', 'code')}, {_STEPS - 1})"
+    step = f"bitAnd({known.of('event', 'code')}, {CODES - 1})"
     matches = f"{step} < {len(question.steps)}"
     if known.first_excluded:
         return f"{step} != {len(question.steps)}"

@@ -11,7 +11,7 @@ A step that is not taken is an event at the end of time.
 
 from dataclasses import dataclass
 
-from obc_query.insights.funnels.events import STEP_BITS, Layout, milliseconds, needs_exclusions
+from obc_query.insights.funnels.layout import STEP_BITS, Layout, milliseconds, needs_exclusions
 from obc_query.insights.funnels.question import FunnelQuestion, excluded_steps
 
 NEVER = f"toInt64({2**61})"
