@@ -14,7 +14,7 @@ SECRET = "a secret of the benchmark, long enough"  # of nothing but processes of
 class QueryProcess:
     """The query process and its side door, and the process that tells it the tenants' rules."""
 
-    def __init__(self, folder: Path, dsn: str, tenant_config_port: int) -> None:
+    def __init__(self, folder: Path, dsn: str, tenant_config_port: int, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")} | {
             "ANALYTICS_INTERNAL_SECRET": SECRET,
             "ANALYTICS_DATABASE_URL": dsn,
@@ -28,6 +28,7 @@ class QueryProcess:
             "ANALYTICS_TENANT_CONFIG_ADMIN_PORT": "0",
             "ANALYTICS_DRAIN_DELAY_SECONDS": "0",
             "ANALYTICS_LOG_LEVEL": "error",
+            **{f"ANALYTICS_{name.upper()}": value for name, value in settings.items()},
         }
         self._rules = subprocess.Popen([sys.executable, "-m", "obc_tenant_config"], env=environment, stdout=sys.stderr)
         self._query = subprocess.Popen(

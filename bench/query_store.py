@@ -93,7 +93,7 @@ async def load(folder: Path, dsn: str, events: int, seed: int, *, linked: bool) 
 
     started = time.perf_counter()
     with query_process(folder, dsn) as process:
-        await _wait_for_rows(process, events - recent)
+        await wait_for_rows(process, events - recent)
         rate = (events - recent) / (time.perf_counter() - started)
         say(f"copied into the read model at {rate:,.0f} rows/s by the projector")
         load_rss = process.rss_mb()[1]
@@ -103,10 +103,19 @@ async def load(folder: Path, dsn: str, events: int, seed: int, *, linked: bool) 
         await wait_for_merges(process)
         now = int(time.time() * 1000)
         await database.load(dsn, traffic.lines(recent, now - 900_000, now + 900_000))
-        await _wait_for_rows(process, events)
+        await wait_for_rows(process, events)
     store = Store(events, seed, linked, until, size, rate, load_rss)
     (folder / "store.json").write_bytes(orjson.dumps({**asdict(store), "fresh": False}))
     return store
+
+
+async def wait_for_rows(process: QueryProcess, rows: int) -> None:
+    """Until the projector has copied so many."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while int((await asyncio.to_thread(process.run, _ROWS))["rows"][0][0][0]) < rows:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the projector does not catch up")
+        await asyncio.sleep(0.5)
 
 
 async def wait_for_merges(process: QueryProcess) -> None:
@@ -125,11 +134,3 @@ def cores() -> int:
 def say(text: str) -> None:
     """Tells how far a run is."""
     print(text, file=sys.stderr, flush=True)
-
-
-async def _wait_for_rows(process: QueryProcess, rows: int) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while int((await asyncio.to_thread(process.run, _ROWS))["rows"][0][0][0]) < rows:
-        if time.monotonic() > deadline:
-            raise TimeoutError("the projector does not catch up")
-        await asyncio.sleep(0.5)

@@ -74,9 +74,9 @@ async def open_read_model(
     clock = clock or SystemClock()
     pool = await create_pool(dsn, role="obc_query", name="test-query", max_size=4)
     projector_pool = await create_pool(dsn, role="obc_projector", name="test-projector", max_size=2)
-    engine = await Engine.open(warehouse, clock, clients=clients, max_memory_bytes=1 << 30)
+    engine = await Engine.open(warehouse, clock, clients=clients, tenant_clients=4, max_memory_bytes=1 << 30)
     freshness = Freshness(clock)
-    gate = TenantGate(concurrent_statements=4, waiting_questions=32)
+    gate = TenantGate(questions=32)
     try:
         yield ReadModel(
             warehouse,

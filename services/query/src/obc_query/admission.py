@@ -1,12 +1,8 @@
-"""A tenant's share of the engine: so many statements at once, so many questions waiting, and no more.
+"""How many questions of a tenant may be under way; `turns` says whose statement is next at the engine."""
 
-Waiting is fair by arrival inside a tenant; other tenants never stand in its queue.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from obc_common.errors import ResourceExhausted
 from obc_query.metrics import TENANT_BUSY
@@ -14,41 +10,35 @@ from obc_query.metrics import TENANT_BUSY
 _RETRY_AFTER_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class TenantShare:
-    """One tenant's questions under way."""
-
-    statements: asyncio.Semaphore
-    questions: int = 0
-
-
 class TenantGate:
-    """Hands out shares. A tenant without a question under way takes no memory."""
+    """Lets questions in. A tenant without a question under way takes no memory.
 
-    def __init__(self, *, concurrent_statements: int, waiting_questions: int) -> None:
-        self._concurrent_statements = concurrent_statements
-        self._waiting_questions = waiting_questions
-        self._shares: dict[str, TenantShare] = {}
+    Args:
+        questions: of one tenant at once, those that wait included.
+    """
 
-    @asynccontextmanager
-    async def question(self, tenant_id: str) -> AsyncIterator[TenantShare]:
-        """Lets a question in. Its statements then take turns by `TenantShare.statements`.
+    def __init__(self, *, questions: int) -> None:
+        self._most = questions
+        self._under_way: Counter[str] = Counter()
+
+    @contextmanager
+    def question(self, tenant_id: str) -> Iterator[None]:
+        """A question is under way within the context.
 
         Raises:
-            ResourceExhausted: TENANT_BUSY, when too many of the tenant's questions are under way.
+            ResourceExhausted: TENANT_BUSY, when too many of the tenant's questions are.
         """
-        share = self._shares.setdefault(tenant_id, TenantShare(asyncio.Semaphore(self._concurrent_statements)))
-        if share.questions >= self._waiting_questions:
+        if self._under_way[tenant_id] >= self._most:
             TENANT_BUSY.inc()
             raise ResourceExhausted(
                 "TENANT_BUSY",
                 "too many questions of this tenant are under way",
                 retry_after=_RETRY_AFTER_SECONDS,
             )
-        share.questions += 1
+        self._under_way[tenant_id] += 1
         try:
-            yield share
+            yield
         finally:
-            share.questions -= 1
-            if share.questions == 0:
-                self._shares.pop(tenant_id, None)
+            self._under_way[tenant_id] -= 1
+            if not self._under_way[tenant_id]:
+                del self._under_way[tenant_id]

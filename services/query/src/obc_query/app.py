@@ -59,6 +59,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
             warehouse,
             clock,
             clients=settings.warehouse_clients,
+            tenant_clients=settings.tenant_concurrent_statements,
             max_memory_bytes=settings.query_max_memory_bytes,
         )
         stack.push_async_callback(engine.close)
@@ -95,10 +96,7 @@ async def build(settings: Settings) -> AsyncIterator[GrpcServer]:
         retention = ReadModelRetention(
             warehouse, projector_pool, directory, freshness, clock, seconds=settings.read_model_retention_seconds
         )
-        gate = TenantGate(
-            concurrent_statements=settings.tenant_concurrent_statements,
-            waiting_questions=settings.tenant_waiting_questions,
-        )
+        gate = TenantGate(questions=settings.tenant_waiting_questions)
         unlinked = UnlinkedDevices(pool, clock)
         askers = AskerFactory(engine, gate, LinkDirectory(freshness), unlinked, clock)
 

@@ -1,4 +1,4 @@
-"""How a question reaches the engine: through its tenant's share, within its deadline, several statements at once."""
+"""How a question reaches the engine: let in, within its deadline, several statements at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from obc_common.clock import Clock
 from obc_common.errors import DeadlineExceeded
-from obc_query.admission import TenantGate, TenantShare
+from obc_query.admission import TenantGate
 from obc_query.engine import Engine, Row
 from obc_query.identity.directory import LinkDirectory
 from obc_query.identity.links import linked_people
@@ -21,7 +21,6 @@ class Asker:
 
     Args:
         engine: runs statements.
-        share: the tenant's.
         links: knows who has links at all.
         unlinked: the devices that have none by decision, the same for all of the question's statements.
         clock: time.
@@ -33,17 +32,8 @@ class Asker:
         cohorts: those that the question's statements may name, by id.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        share: TenantShare,
-        links: LinkDirectory,
-        unlinked: Unlinked,
-        clock: Clock,
-        timeout: float,
-    ) -> None:
+    def __init__(self, engine: Engine, links: LinkDirectory, unlinked: Unlinked, clock: Clock, timeout: float) -> None:
         self._engine = engine
-        self._share = share
         self._links = links
         self._unlinked = unlinked
         self._linking = asyncio.Lock()
@@ -60,10 +50,10 @@ class Asker:
         if statement.about_people:
             async with self._linking:
                 if self._linked is None:
-                    has_links = await self._links.any_of(statement.tenant_id, self._in_turn)
+                    has_links = await self._links.any_of(statement.tenant_id, self._counted)
                     self._linked = (linked_people(self._unlinked.devices) if has_links else None,)
             statement = replace(statement, linked=self._linked[0])
-        return await self._in_turn(statement)
+        return await self._counted(statement)
 
     async def fetch_all(self, statements: Sequence[Statement]) -> list[Sequence[Row]]:
         """The rows of several statements, run side by side; the first failure ends the others."""
@@ -74,16 +64,8 @@ class Asker:
             raise failures.exceptions[0] from failures
         return [task.result() for task in tasks]
 
-    async def _in_turn(self, statement: Statement) -> Sequence[Row]:
-        try:
-            async with asyncio.timeout(self._left()):
-                await self._share.statements.acquire()
-        except TimeoutError:
-            raise DeadlineExceeded("QUERY_TIMEOUT", "the question waited longer than it may") from None
-        try:
-            answer = await self._run(statement)
-        finally:
-            self._share.statements.release()
+    async def _counted(self, statement: Statement) -> Sequence[Row]:
+        answer = await self._run(statement)
         self.rows_read += answer.rows_read
         self.bytes_read += answer.bytes_read
         return answer.rows
@@ -120,16 +102,8 @@ class RecordingAsker(Asker):
         runs: the statements in the order in which they were begun.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        share: TenantShare,
-        links: LinkDirectory,
-        unlinked: Unlinked,
-        clock: Clock,
-        timeout: float,
-    ) -> None:
-        super().__init__(engine, share, links, unlinked, clock, timeout)
+    def __init__(self, engine: Engine, links: LinkDirectory, unlinked: Unlinked, clock: Clock, timeout: float) -> None:
+        super().__init__(engine, links, unlinked, clock, timeout)
         self.runs: list[Run] = []
 
     async def _run(self, statement: Statement) -> Answer:
@@ -167,15 +141,15 @@ class AskerFactory:
             ResourceExhausted: TENANT_BUSY.
             Unavailable: what is decided cannot be read.
         """
-        async with self._gate.question(tenant_id) as share:
+        with self._gate.question(tenant_id):
             if unlinked is None:
                 unlinked = await self.unlinked.of(tenant_id)
-            yield Asker(self._engine, share, self._links, unlinked, self._clock, timeout)
+            yield Asker(self._engine, self._links, unlinked, self._clock, timeout)
 
     @asynccontextmanager
     async def recorded_question(
         self, tenant_id: str, timeout: float, unlinked: Unlinked
     ) -> AsyncIterator[RecordingAsker]:
         """The same, with everything that is asked kept."""
-        async with self._gate.question(tenant_id) as share:
-            yield RecordingAsker(self._engine, share, self._links, unlinked, self._clock, timeout)
+        with self._gate.question(tenant_id):
+            yield RecordingAsker(self._engine, self._links, unlinked, self._clock, timeout)

@@ -17,6 +17,7 @@ from obc_common.errors import DeadlineExceeded, DomainError, Internal, ResourceE
 from obc_common.logs import get_logger
 from obc_query.metrics import STATEMENT_FAILURES, STATEMENT_SECONDS
 from obc_query.statement import Statement
+from obc_query.turns import Turns
 from obc_query.warehouse import Answer, Handle, Warehouse, error_code
 
 _log = get_logger(__name__)
@@ -29,6 +30,8 @@ _CANCELLED_CODES = frozenset({394})
 # Lets the engine's own deadline, whose error is the better one, fire first.
 _MARGIN_SECONDS = 1.0
 _KILL_SECONDS = 5.0
+# As many as there are processors, unless the engine is told otherwise.
+_THREADS = "SELECT toUInt64(getSetting('max_threads'))"
 
 
 class Engine:
@@ -41,26 +44,38 @@ class Engine:
         clock: Clock,
         *,
         max_memory_bytes: int,
+        tenant_handles: int,
+        statement_threads: int,
         threads: ThreadPoolExecutor,
     ) -> None:
-        self._free: asyncio.LifoQueue[Handle] = asyncio.LifoQueue()
-        for handle in handles:
-            self._free.put_nowait(handle)
+        self._turns = Turns(handles, most=tenant_handles)
         self._handles = [*handles, killer]
         self._killer = killer
         self._killing = asyncio.Lock()
         self._clock = clock
         self._max_memory_bytes = max_memory_bytes
+        self._statement_threads = statement_threads
         self._threads = threads
         self._kills: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def open(cls, warehouse: Warehouse, clock: Clock, *, clients: int, max_memory_bytes: int) -> Self:
-        """Connects `clients` handles. The database must exist."""
+    async def open(
+        cls, warehouse: Warehouse, clock: Clock, *, clients: int, tenant_clients: int, max_memory_bytes: int
+    ) -> Self:
+        """Connects `clients` handles, of which one tenant uses at most `tenant_clients`. The database must exist."""
         threads = ThreadPoolExecutor(clients + 1, thread_name_prefix="warehouse")
         loop = asyncio.get_running_loop()
         handles = [await loop.run_in_executor(threads, warehouse.connect) for _ in range(clients + 1)]
-        return cls(handles[:-1], handles[-1], clock, max_memory_bytes=max_memory_bytes, threads=threads)
+        [[statement_threads]] = await loop.run_in_executor(threads, handles[-1].query, _THREADS)
+        return cls(
+            handles[:-1],
+            handles[-1],
+            clock,
+            max_memory_bytes=max_memory_bytes,
+            tenant_handles=tenant_clients,
+            statement_threads=int(statement_threads),
+            threads=threads,
+        )
 
     async def close(self) -> None:
         """Waits for what is under way, then lets every handle go."""
@@ -74,7 +89,7 @@ class Engine:
 
         Args:
             statement: what to read, and for whom.
-            timeout: seconds, waiting for a free handle included.
+            timeout: seconds, waiting for the tenant's turn included.
 
         Raises:
             DeadlineExceeded: QUERY_TIMEOUT.
@@ -85,9 +100,9 @@ class Engine:
         give_up_at = self._clock.monotonic() + timeout
         try:
             async with asyncio.timeout(timeout):
-                handle = await self._free.get()
+                handle = await self._turns.take(statement.tenant_id)
         except TimeoutError:
-            raise _timed_out() from None
+            raise DeadlineExceeded("QUERY_TIMEOUT", "the question waited longer than it may") from None
         mark = f"obc:{uuid.uuid4().hex}"
         left = give_up_at - self._clock.monotonic()
         future = self._start(handle, mark, statement, left)
@@ -112,6 +127,8 @@ class Engine:
         settings = {
             "max_execution_time": max(round(seconds, 3), 0.001),
             "max_memory_usage": self._max_memory_bytes,
+            # Handles are shared fairly, processors by threads: a statement that would take them all takes its part.
+            "max_threads": max(1, self._statement_threads // self._turns.tenants),
             "json_type_escape_dots_in_keys": 1,
             # Found again by it in the list of what runs; a query id cannot be given to the embedded engine.
             "log_comment": mark,
@@ -122,7 +139,7 @@ class Engine:
                 return handle.answer(statement.sql, statement.parameters, settings)
 
         def give_back(done: asyncio.Future[Answer]) -> None:
-            self._free.put_nowait(handle)
+            self._turns.give_back(statement.tenant_id, handle)
             if not done.cancelled():
                 done.exception()  # read here, for nobody else may be left to read it
 

@@ -22,13 +22,13 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, TenantDirectory
     warehouse_database: str = Field(
         "obc", pattern="^[a-z][a-z0-9_]{0,62}$", description="Database of the read model; made when it is missing."
     )
-    warehouse_clients: int = Field(8, ge=1, le=64, description="Statements the read model runs at once, all tenants.")
+    warehouse_clients: int = Field(8, ge=1, le=64, description="Statements the read model runs at once.")
     query_timeout_seconds: float = Field(30.0, gt=0, description="Longest a question may take.")
     query_max_memory_bytes: int = Field(
         1 << 30, ge=1 << 24, description="Most memory one statement may take in the engine."
     )
     tenant_concurrent_statements: int = Field(
-        4, ge=1, description="Statements of one tenant at once; its share of the engine."
+        4, ge=1, description="Most statements of one tenant at once, and never more than then are free."
     )
     tenant_waiting_questions: int = Field(
         32, ge=1, description="Questions of one tenant under way or waiting; more are refused with TENANT_BUSY."
