@@ -20,27 +20,31 @@ from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.filters import parse_filters
 from obc_query.identity.device import edge_statement, known_devices_statement, owner_statement
 from obc_query.metric_names import parse_metrics
+from obc_query.metric_names import Family, parse_metrics
 from obc_query.questions import live_snapshot, metrics
 from obc_query.questions.dashboard.answer import live_users_statement
 from obc_query.questions.dashboard.statements import statements
 from obc_query.questions.dashboard.view import View
 from obc_query.questions.list_events import EventKey, ListQuestion, keys_statement
 from obc_query.ranges import parse_timezone
-from obc_query.statement import Binder, Events, Select, Statement
+from obc_query.schema import QUARTER
+from obc_query.statement import Binder, Events, Rows, Select, Statement, Union
 from obc_query.timeline import timeline_question
 from obc_query.vocabulary import EVENT_NAMES, PROPERTY_NAMES, event_names, fields_seen, sample
 from tests.support.tenant_statements import SPAN, TENANT, assert_tenant, hostile
 
 
-def nested(source: Events | Select) -> st.SearchStrategy[Select]:
+def nested(source: Rows) -> st.SearchStrategy[Select]:
     columns = st.lists(st.sampled_from(["person", "count()", "event_name AS n"]), min_size=1, max_size=3)
     return st.builds(Select, columns=columns, source=st.just(source), group_by=st.sampled_from([(), ("person",)]))
 
 
 events = st.builds(Events, where=st.lists(st.sampled_from(["person != ''", "1 OR 1"]), max_size=3))
 selects = st.recursive(
-    events.flatmap(nested), lambda inner: inner.flatmap(nested), max_leaves=5
-)  # fmt: skip
+    events.flatmap(nested),
+    lambda inner: inner.flatmap(nested) | st.builds(Union, st.lists(inner, min_size=1, max_size=3)).flatmap(nested),
+    max_leaves=5,
+)
 
 
 @given(selects)
@@ -63,6 +67,11 @@ def test_every_question_carries_the_tenant_whatever_its_filters(
             plan = metrics._plan(families, shape, done={})
             assert plan is not None
             assert_tenant(plan.statement)
+        counted = replace(question, metrics=parse_metrics(["events,count:y"]), breakdown=None, filters=())
+        plan = metrics._plan((Family.EVENTS,), metrics._Shape(TENANT, counted, None, sampled), done={})
+        assert plan is not None
+        assert_tenant(plan.statement)
+        assert QUARTER in plan.statement.sql
     after = EventKey(SPAN.end_ms, uuid.uuid4())
     listing = ListQuestion(SPAN.start_ms, SPAN.end_ms, [("user_id", breakdown)], filters, 10, after)
     assert_tenant(keys_statement(TENANT, listing))

@@ -1,8 +1,9 @@
 """Statements of the read model, built from parts that cannot leave out the tenant.
 
 `Events` is the only thing that names the events table, and it always renders the tenant's predicate; a `Select` reads
-from `Events` or from another `Select`; a `Statement` needs a tenant to exist. So every way from a question to SQL goes
-through the one line that says `tenant_id = {tenant:UUID}`. Values are bound, never written into the text.
+from `Events`, from another `Select` or from a `Union` of some; a `Statement` needs a tenant to exist. So every way from
+a question to SQL goes through the one line that says `tenant_id = {tenant:UUID}`. Values are bound, never written into
+the text.
 """
 
 import re
@@ -73,14 +74,25 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True)
+class Union:
+    """The rows of several SELECTs with the same columns."""
+
+    selects: "Sequence[Select]"
+
+    def render(self) -> str:
+        """The text, with the marks of its SELECTs."""
+        return " UNION ALL ".join(select.render() for select in self.selects)
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
-    """One SELECT over the caller's events or over another SELECT.
+    """One SELECT over the caller's events or over other SELECTs.
 
     With `rollup` there are rows for the leading keys alone too, and one for everything; `grouping(key)` is 1 there.
     """
 
     columns: Sequence[str]
-    source: "Events | Select"
+    source: "Rows"
     where: Sequence[str] = ()
     group_by: Sequence[str] = ()
     order_by: Sequence[str] = ()
@@ -112,6 +124,10 @@ class Select:
             by = f" BY {self.limit_by}" if self.limit_by else ""
             parts.append(f"LIMIT {int(self.limit)}{by}")
         return " ".join(parts)
+
+
+Rows = Events | Select | Union
+"""What a SELECT can read."""
 
 
 @dataclass(frozen=True, slots=True)

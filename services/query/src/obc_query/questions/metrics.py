@@ -14,6 +14,7 @@ from obc_query.comparison import Comparison, condition
 from obc_query.engine import Row
 from obc_query.fields import Field
 from obc_query.metric_names import Family, Metric
+from obc_query.questions import quarters
 from obc_query.questions.expressions import (
     EVENT_MS,
     IS_ERROR,
@@ -29,7 +30,7 @@ from obc_query.questions.expressions import (
 from obc_query.questions.sampling import answer_sampled_or_not
 from obc_query.questions.sessions import Extra, sessions_select
 from obc_query.ranges import TimeRange
-from obc_query.statement import Binder, Events, Select, Statement
+from obc_query.statement import Binder, Events, Rows, Select, Statement, Union
 
 TOP_VALUES = 200
 _WHOLE_KEY = -1
@@ -225,7 +226,7 @@ def _plan(families: Sequence[Family], shape: _Shape, *, done: Mapping[str, objec
     return _events_plan(metrics, shape)
 
 
-def _grouped(shape: _Shape, source: "Events | Select", bucket: str, value: str, numbers: Sequence[str]) -> Select:
+def _grouped(shape: _Shape, source: Rows, bucket: str, value: str, numbers: Sequence[str]) -> Select:
     """Rows: is it the whole range, is it all values together, value, bucket, numbers.
 
     The whole range is merged from the buckets by the engine, so what is no sum (distinct users, percentiles) is right
@@ -248,7 +249,9 @@ def _grouped(shape: _Shape, source: "Events | Select", bucket: str, value: str, 
 
 def _events_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
     binder = Binder()
-    numbers = [f"sum({shape.weight})"]
+    counts = _counts(metrics, shape, binder)
+    each = shape.weight if counts is None else quarters.each(sampled=shape.sampled)
+    numbers = [f"sum({each})"]
     terms: dict[str, tuple[int, int | None]] = {}
     for metric in metrics:
         if metric.kind == "events":
@@ -263,10 +266,21 @@ def _events_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:
             test = IS_PAGE_VIEW
         elif metric.kind == "count":
             test = f"event_name = {binder.bind(metric.argument, 'String')}"
-        numbers.append(f"sumIf({shape.weight}, {test})")
-    bucket, value = shape.bucket(EVENT_MS, binder), shape.value(binder)
-    select = _grouped(shape, shape.events(binder), bucket, value, numbers)
+        numbers.append(f"sumIf({each}, {test})")
+    if counts is not None:
+        select = _grouped(shape, counts, "bucket", "''", numbers)
+    else:
+        bucket, value = shape.bucket(EVENT_MS, binder), shape.value(binder)
+        select = _grouped(shape, shape.events(binder), bucket, value, numbers)
     return _Plan(Statement(shape.tenant_id, "metrics_events", select, binder), metrics, terms)
+
+
+def _counts(metrics: Sequence[Metric], shape: _Shape, binder: Binder) -> Union | None:
+    """Events counted by quarter, name and category, where that is all that the metrics need."""
+    question = shape.question
+    if question.breakdown is not None or question.filters or any(metric.kind == "users" for metric in metrics):
+        return None
+    return quarters.counts(question.span, question.buckets, binder)
 
 
 def _sessions_plan(metrics: Sequence[Metric], shape: _Shape) -> _Plan:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from obc_query.statement import Events, Select
+from obc_query.statement import Rows, Select
 
 _SO_FAR = "OVER (PARTITION BY value ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
 
@@ -50,7 +50,12 @@ class Aggregate:
 
 
 def grouped(
-    source: Events | Select, value: str | None, bucket: str, aggregates: Sequence[Aggregate], *, cumulative: bool
+    source: Rows,
+    value: str | None,
+    bucket: str,
+    aggregates: Sequence[Aggregate],
+    *,
+    cumulative: bool,
 ) -> Select:
     """Rows: is it all values together, is it the whole range, number of the value, bucket, the aggregates' numbers.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from obc_query.fields import Field
 from obc_query.insights.trends.aggregates import Aggregate
 from obc_query.insights.trends.question import LEVELS, NUMERIC_MEASURES, Series
+from obc_query.questions import quarters
 from obc_query.questions.expressions import weight
 
 Numbers = Sequence[float]
@@ -58,6 +59,11 @@ def measure_events(series: Series, conditions: Sequence[str], *, sampled: bool) 
         values = Aggregate("uniqExact", _typed(series.property), [*conditions, series.property.exists])
         return Measure((values,), _first, nothing)
     return _numeric(series.measure, series.property, conditions, each, sampled=sampled)
+
+
+def measure_counts(conditions: Sequence[str], *, sampled: bool) -> Measure:
+    """How `total` is measured of the rows of `quarters.counts`."""
+    return Measure((Aggregate("sum", quarters.each(sampled=sampled), conditions),), _first, 0.0)
 
 
 def measure_sessions(conditions: Sequence[str], *, sampled: bool) -> Measure:

@@ -12,9 +12,10 @@ from obc_query.engine import Row
 from obc_query.insights.breakdown import TopValues
 from obc_query.insights.filter_tree import filter_condition, matching_events, selector_condition
 from obc_query.insights.trends.aggregates import grouped
-from obc_query.insights.trends.measures import Measure, measure_events, measure_sessions
+from obc_query.insights.trends.measures import Measure, measure_counts, measure_events, measure_sessions
 from obc_query.insights.trends.question import Period, Series, TrendsQuestion
 from obc_query.insights.trends.session_rows import is_of, session_rows
+from obc_query.questions import quarters
 from obc_query.questions.expressions import EVENT_MS
 from obc_query.statement import Binder, Events, Statement
 
@@ -95,10 +96,30 @@ def plans(
     sessions = {place: one for place, one in series.items() if one.measure == _SESSIONS}
     found: list[Plan] = []
     if events:
-        found.append(_events_plan(tenant_id, question, period, top, events, sampled=sampled))
+        counted = _counts_plan(tenant_id, question, period, events, sampled=sampled)
+        found.append(counted or _events_plan(tenant_id, question, period, top, events, sampled=sampled))
     if sessions:
         found.append(_sessions_plan(tenant_id, question, period, top, sessions, sampled=sampled))
     return found
+
+
+def _counts_plan(
+    tenant_id: str, question: TrendsQuestion, period: Period, series: Mapping[int, Series], *, sampled: bool
+) -> Plan | None:
+    """The plan where events need only be counted, by their names."""
+    plain = all(one.measure == "total" and one.event.filter is None for one in series.values())
+    binder = Binder()
+    if not plain or question.filter is not None or question.breakdowns:
+        return None
+    rows = quarters.counts(period.span, period.buckets, binder)
+    if rows is None:
+        return None
+    measures = {
+        place: measure_counts([selector_condition(one.event, binder)], sampled=sampled) for place, one in series.items()
+    }
+    aggregates = [aggregate for measure in measures.values() for aggregate in measure.aggregates]
+    select = grouped(rows, None, "bucket", aggregates, cumulative=question.cumulative)
+    return Plan(Statement(tenant_id, "trends_counts", select, binder), measures, question.cumulative, period.buckets)
 
 
 def _events_plan(
