@@ -19,7 +19,6 @@ from obc_query.buckets import make_buckets
 from obc_query.fields import BUILT_IN_FIELDS, resolve_field
 from obc_query.filters import parse_filters
 from obc_query.identity.device import edge_statement, known_devices_statement, owner_statement
-from obc_query.metric_names import parse_metrics
 from obc_query.metric_names import Family, parse_metrics
 from obc_query.questions import live_snapshot, metrics
 from obc_query.questions.dashboard.answer import live_users_statement
