@@ -1,10 +1,11 @@
-"""`make bench-dashboards EVENTS=2500000`: 50 viewers of 5 tenants, without and with another tenant's heavy funnels.
+"""`make bench-dashboards EVENTS=2500000`: 50 viewers of 5 tenants, without and with heavy funnels of one of them.
 
 Everything goes over gRPC to the shipped query process, with the answer cache off. A viewer opens a dashboard (the
 standing one and two trends at the same time), waits for all of it, and opens the next one of another range, after a
 pause if `--pause` says so. Measured in turns: each tenant's ten viewers with nobody else; all 50, which is what "alone"
-means for the ratio that must stay under 2; all 50 while eight callers of a sixth tenant, larger than the five together,
-ask funnels without pause. A question may take minutes here, so that nothing slow is left out. The last line is JSON.
+means for the ratio that must stay under 2; all 50 while eight callers of the largest tenant ask funnels without pause.
+Its own viewers are shown, and not judged. A question may take minutes here, and a tenant may have more of them waiting
+than by default, so that nothing is left out. The last line is JSON.
 """
 
 import argparse
@@ -31,10 +32,10 @@ from obc_common.clients import QueryClient
 from obc_common.identity import IdentityMinter
 from obc_dev.servers.ports import free_ports
 
-PATIENCE = {"query_timeout_seconds": "300"}
+PATIENCE = {"query_timeout_seconds": "300", "tenant_waiting_questions": "100"}
 _DAY_MS = 86_400_000
 _DAYS = 30
-_VIEWED = TENANTS[1:6]
+_VIEWED = TENANTS
 _VIEWERS_EACH = 10
 _FUNNEL_CALLERS = 8
 _ALLOWED = 2.0
@@ -52,7 +53,7 @@ class Compared:
 async def main() -> None:
     """Fills, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=2_500_000, help="of all; the five viewed tenants have 38 percent")
+    parser.add_argument("--events", type=int, default=2_500_000, help="of all; the tenant with the funnels has 60 percent")
     add_arguments(parser)
     arguments = parser.parse_args()
     running = asyncio.current_task()
@@ -63,8 +64,9 @@ async def main() -> None:
         with database.postgres(folder) as dsn:
             until = int(time.time() * 1000) // 60_000 * 60_000
             await database.prepare(dsn, datetime.now(UTC) - timedelta(days=_DAYS + 1))
-            lines = Traffic(arguments.events, arguments.seed).lines(arguments.events, until - _DAYS * _DAY_MS, until)
-            await database.load(dsn, lines)
+            start = until - _DAYS * _DAY_MS
+            traffic = Traffic(arguments.events, arguments.seed, start, until, linked=False)
+            await database.load(dsn, traffic.lines(arguments.events, start, until))
             process = QueryProcess(folder, dsn, free_ports(1)[0], **PATIENCE)
             try:
                 await wait_for_rows(process, arguments.events)
@@ -118,10 +120,11 @@ def report(events: int, compared: Compared) -> None:
     print(f"{'tenant':<8}{'its viewers only':>20}{'all 50':>18}{'all 50 + funnels':>20}{'p95 ratio':>11}{'views':>12}")
     loads = (compared.single, compared.alone, compared.crowded)
     worst = 0.0
-    for number, tenant in enumerate(_VIEWED, 2):
+    for number, tenant in enumerate(_VIEWED, 1):
         levels = [_levels(load.views[tenant]) for load in loads]
         ratio = levels[2][1] / levels[1][1]
-        worst = max(worst, ratio)
+        if tenant != BIG_TENANT:
+            worst = max(worst, ratio)
         single, alone, crowded = (f"{p50 * 1000:.0f} / {p95 * 1000:.0f}" for p50, p95 in levels)
         counts = "/".join(str(len(load.views[tenant])) for load in loads)
         print(f"{number:<8}{single:>20}{alone:>18}{crowded:>20}{ratio:>11.2f}{counts:>12}")
