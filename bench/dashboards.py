@@ -53,7 +53,9 @@ class Compared:
 async def main() -> None:
     """Fills, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=2_500_000, help="of all; the tenant with the funnels has 60 percent")
+    parser.add_argument(
+        "--events", type=int, default=2_500_000, help="of all; 60 percent are of the tenant with the funnels"
+    )
     add_arguments(parser)
     arguments = parser.parse_args()
     running = asyncio.current_task()
